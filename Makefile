@@ -1,0 +1,31 @@
+# Two commands: `make demo` and `make test`. Each creates .venv when it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/.installed
+	$(BIN)/uvlens demo --out demo
+
+test: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --level error
+	$(BIN)/pytest
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "uvlens needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Creating .venv failed; on Debian: apt install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/.installed: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.created pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/.installed
+
+clean:
+	rm -rf .venv demo build dist
