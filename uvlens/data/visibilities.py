@@ -1,0 +1,156 @@
+"""The data: complex visibilities with their coordinates and weights, checked when they are made."""
+
+import dataclasses
+
+import numpy as np
+
+from ..conventions import ARCSEC
+from ..errors import InputError
+
+_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Visibilities:
+    """K visibilities of one pointing, V_k = V(u_k, v_k) + noise, in the sign of a measurement set.
+
+        V(u, v) = sum_i I_i exp(+2 pi i (u l_i + v m_i)),   l East, m North [rad]
+
+    Args:
+        u, v: baseline coordinates, shape (K,), in wavelengths.
+        vis: complex visibilities, shape (K,), in Jy.
+        weight: 1 / sigma^2, shape (K,) [Jy^-2], sigma of the real part = sigma of the imaginary part. 0 = flagged.
+        antenna1, antenna2: antenna numbers, optional, shape (K,).
+        time: seconds (any origin), optional, shape (K,).
+        frequency: Hz, optional, shape (K,).
+        field: field number, optional, shape (K,).
+        primary_beam_fwhm: of the antennas' Gaussian power pattern, centred on the phase centre [arcsec], optional.
+        phase_center: (right ascension, declination) in degrees, ICRS, optional.
+        name: where the data came from, for messages and products.
+
+    Raises:
+        InputError: shapes that differ, values that are not finite, negative weights, nothing left unflagged, or
+            single-precision u, v that cannot hold the phase of a source at 1 arcsec.
+    """
+
+    u: np.ndarray
+    v: np.ndarray
+    vis: np.ndarray
+    weight: np.ndarray
+    antenna1: np.ndarray | None = None
+    antenna2: np.ndarray | None = None
+    time: np.ndarray | None = None
+    frequency: np.ndarray | None = None
+    field: np.ndarray | None = None
+    primary_beam_fwhm: float | None = None
+    phase_center: tuple[float, float] | None = None
+    name: str = "visibilities"
+
+    def __post_init__(self):
+        for key in ("u", "v"):
+            _refuse_coarse_precision(self.name, key, np.asarray(getattr(self, key)))
+        for key, dtype in (("u", np.float64), ("v", np.float64), ("vis", np.complex128), ("weight", np.float64)):
+            object.__setattr__(self, key, _as_vector(self.name, key, getattr(self, key), dtype))
+        for key in _PER_VISIBILITY:
+            value = getattr(self, key)
+            if value is not None:
+                dtype = np.float64 if key in ("time", "frequency") else np.int64
+                object.__setattr__(self, key, _as_vector(self.name, key, value, dtype))
+        _check_lengths(self)
+        _check_values(self)
+
+    def __len__(self):
+        return len(self.u)
+
+    def __repr__(self):
+        return f"Visibilities({self.name}: {len(self)}, longest baseline {self.uv_distance.max() / 1e3:.1f} klambda)"
+
+    @property
+    def uv_distance(self):
+        """sqrt(u^2 + v^2), shape (K,), wavelengths."""
+        return np.hypot(self.u, self.v)
+
+    @property
+    def sensitivity(self):
+        """Rms of the naturally weighted dirty image, (sum_k w_k)^-1/2 [Jy/beam]."""
+        return float(self.weight.sum() ** -0.5)
+
+    def select(self, keep):
+        """The visibilities where `keep` (boolean or indices, shape (K,)) says so."""
+        arrays = {key: getattr(self, key)[keep] for key in ("u", "v", "vis", "weight")}
+        for key in _PER_VISIBILITY:
+            if getattr(self, key) is not None:
+                arrays[key] = getattr(self, key)[keep]
+        return dataclasses.replace(self, **arrays)
+
+    def unflagged(self):
+        """Without the visibilities of weight 0; self where there is none."""
+        keep = self.weight > 0.0
+        return self if keep.all() else self.select(keep)
+
+    def with_weights_scaled(self, factor):
+        """The same data with every weight multiplied by `factor` (> 0)."""
+        return dataclasses.replace(self, weight=self.weight * factor)
+
+    def suggested_pixel_scale(self):
+        """Pixel scale [arcsec] whose Nyquist frequency is twice u_99.5: 1 / (4 u_99.5).
+
+        u_99.5 is the baseline length that holds 99.5 % of the weight.
+        """
+        from .coverage import WeightHistogram
+
+        return WeightHistogram.of(self.uv_distance, self.weight).pixel_scale()
+
+    @staticmethod
+    def read(path, **options):
+        """Read a file or folder, its format recognised by content (see `uvlens.data.read`)."""
+        from . import read
+
+        return read(path, **options)
+
+    def write(self, path, **options):
+        """Write to a file, its format chosen by the name (see `uvlens.data.write`)."""
+        from . import write
+
+        return write(self, path, **options)
+
+
+def _as_vector(name, key, value, dtype):
+    array = np.asarray(value)
+    if array.ndim != 1:
+        raise InputError(f"{name}: {key} must be one-dimensional, got shape {array.shape}")
+    if dtype is np.complex128 and array.dtype.kind not in "cfiu":
+        raise InputError(f"{name}: {key} must be complex numbers, got {array.dtype}")
+    if dtype is not np.complex128 and array.dtype.kind not in "fiub":
+        raise InputError(f"{name}: {key} must be real numbers, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _refuse_coarse_precision(name, key, array):
+    """float32 holds u to 6e-8 of itself: refuse it where that is a phase of more than 1e-3 rad at 1 arcsec."""
+    if array.dtype == np.float32 and array.size:
+        worst = 2.0 * np.pi * np.finfo(np.float32).eps * float(np.nanmax(np.abs(array))) * ARCSEC
+        if worst > 1e-3:
+            raise InputError(f"{name}: {key} is float32, a phase error of {worst:.1g} rad at 1 arcsec; give float64")
+
+
+def _check_lengths(data):
+    n = len(data.u)
+    if n == 0:
+        raise InputError(f"{data.name}: no visibilities")
+    for key in ("v", "vis", "weight", *_PER_VISIBILITY):
+        value = getattr(data, key)
+        if value is not None and len(value) != n:
+            raise InputError(f"{data.name}: {key} has {len(value)} values, u has {n}")
+
+
+def _check_values(data):
+    for key in ("u", "v", "vis", "weight"):
+        bad = np.count_nonzero(~np.isfinite(getattr(data, key)))
+        if bad:
+            raise InputError(f"{data.name}: {key} has {bad} values that are NaN or infinite")
+    negative = np.count_nonzero(data.weight < 0.0)
+    if negative:
+        raise InputError(f"{data.name}: weight has {negative} negative values; a weight is 1/sigma^2, 0 means flagged")
+    if not np.any(data.weight > 0.0):
+        raise InputError(f"{data.name}: all {len(data)} visibilities are flagged (weight 0)")

@@ -1,0 +1,122 @@
+"""Mass components: thin pytrees over the pure functions; their fields are numbers, or priors inside a Model."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from . import isothermal, power_law, shear
+
+
+class AbstractMass(eqx.Module):
+    """A deflector: deflection [arcsec], convergence and potential [arcsec^2] at positions (x, y) [arcsec]."""
+
+    @abc.abstractmethod
+    def deflection(self, x, y):
+        """(alpha_x, alpha_y) [arcsec]."""
+
+    @abc.abstractmethod
+    def convergence(self, x, y):
+        """kappa = (psi_xx + psi_yy) / 2."""
+
+    @abc.abstractmethod
+    def potential(self, x, y):
+        """psi, grad psi = alpha [arcsec^2]."""
+
+    def hessian(self, x, y):
+        """(psi_xx, psi_xy, psi_yy) by forward differentiation of the deflection."""
+        x, y = jnp.broadcast_arrays(jnp.asarray(x, dtype=float), jnp.asarray(y, dtype=float))
+        one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+        _, (f_xx, f_xy) = jax.jvp(self.deflection, (x, y), (one, zero))
+        _, (_, f_yy) = jax.jvp(self.deflection, (x, y), (zero, one))
+        return f_xx, f_xy, f_yy
+
+
+class SIE(AbstractMass):
+    """Singular isothermal ellipsoid, kappa = theta_E / (2 sqrt(q X^2 + Y^2 / q)) (see `isothermal`).
+
+    Args:
+        theta_E: Einstein radius on the intermediate axis [arcsec].
+        e1, e2: ellipticity, |e| = (1 - q) / (1 + q), phi from East to North.
+        center_x, center_y: arcsec East, North.
+    """
+
+    theta_E: Any
+    e1: Any = 0.0
+    e2: Any = 0.0
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+
+    def _parameters(self):
+        return self.theta_E, self.e1, self.e2, self.center_x, self.center_y
+
+    def deflection(self, x, y):
+        return isothermal.deflection(x, y, *self._parameters())
+
+    def convergence(self, x, y):
+        return isothermal.convergence(x, y, *self._parameters())
+
+    def potential(self, x, y):
+        return isothermal.potential(x, y, *self._parameters())
+
+
+class EPL(AbstractMass):
+    """Elliptical power law of three-dimensional slope `slope` (2 = isothermal; see `power_law`).
+
+    Args:
+        theta_E: Einstein radius on the intermediate axis [arcsec].
+        slope: 1 < slope < 3.
+        e1, e2: ellipticity.
+        center_x, center_y: arcsec East, North.
+    """
+
+    theta_E: Any
+    slope: Any = 2.0
+    e1: Any = 0.0
+    e2: Any = 0.0
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+
+    def _parameters(self):
+        return self.theta_E, self.slope, self.e1, self.e2, self.center_x, self.center_y
+
+    def deflection(self, x, y):
+        return power_law.deflection(x, y, *self._parameters())
+
+    def convergence(self, x, y):
+        return power_law.convergence(x, y, *self._parameters())
+
+    def potential(self, x, y):
+        return power_law.potential(x, y, *self._parameters())
+
+
+class Shear(AbstractMass):
+    """External shear about (center_x, center_y) (see `shear`).
+
+    Args:
+        gamma1, gamma2: components; images are stretched along PA = 90 deg - atan2(gamma2, gamma1) / 2.
+        center_x, center_y: where its deflection vanishes [arcsec].
+    """
+
+    gamma1: Any = 0.0
+    gamma2: Any = 0.0
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+
+    def _parameters(self):
+        return self.gamma1, self.gamma2, self.center_x, self.center_y
+
+    def deflection(self, x, y):
+        return shear.deflection(x, y, *self._parameters())
+
+    def convergence(self, x, y):
+        return shear.convergence(x, y, *self._parameters())
+
+    def potential(self, x, y):
+        return shear.potential(x, y, *self._parameters())
+
+
+MASS_PROFILES = {"SIE": SIE, "EPL": EPL, "Shear": Shear}
+"""Names in a model file."""

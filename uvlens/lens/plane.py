@@ -1,0 +1,37 @@
+"""A lens plane: the deflectors at one redshift, and the lens equation beta = theta - sum of alpha(theta)."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .components import AbstractMass
+
+
+class LensPlane(eqx.Module):
+    """Mass components at one redshift.
+
+    Args:
+        mass: the components; their deflections add, scaled to the source.
+        redshift: of the plane, kept for the results.
+    """
+
+    mass: tuple[AbstractMass, ...] = eqx.field(converter=tuple)
+    redshift: Any = None
+
+    def ray_trace(self, x, y):
+        """Source-plane position (beta_x, beta_y) [arcsec] of image-plane positions (x, y)."""
+        beta_x, beta_y = x, y
+        for component in self.mass:
+            alpha_x, alpha_y = component.deflection(x, y)
+            beta_x, beta_y = beta_x - alpha_x, beta_y - alpha_y
+        return beta_x, beta_y
+
+    def inverse_magnification(self, x, y):
+        """det d beta / d theta, shape of x: positive, negative at saddle points, 0 on critical curves."""
+        x, y = jnp.asarray(x, dtype=float), jnp.asarray(y, dtype=float)
+        one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+        _, (xx, yx) = jax.jvp(self.ray_trace, (x, y), (one, zero))
+        _, (xy, yy) = jax.jvp(self.ray_trace, (x, y), (zero, one))
+        return xx * yy - xy * yx

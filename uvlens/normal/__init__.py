@@ -1,0 +1,14 @@
+"""The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
+
+from .build import gaussian_primary_beam, load_normal_operator, normal_operator, operator_from_reduction
+from .operator import AbstractNormalOperator
+from .reduction import Reduction
+
+__all__ = [
+    "AbstractNormalOperator",
+    "Reduction",
+    "gaussian_primary_beam",
+    "load_normal_operator",
+    "normal_operator",
+    "operator_from_reduction",
+]

@@ -1,0 +1,87 @@
+"""What every normal operator offers: W and the three products an inversion takes from it.
+
+With L the lensing operator (N x S) and T whatever the implementation keeps of W L:
+
+    apply(X)        = W X                 (N, m) -> (N, m)
+    transform(L)    = T                   W L itself, or R L when W = R^T R
+    curvature(L, T) = F = L^T W L         (S, S)
+    pullback(T, X)  = W L X               (N, m) for X of shape (S, m), the gradient's only product with W
+"""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .reduction import Reduction
+
+
+class AbstractNormalOperator(eqx.Module):
+    """W = sum_k w_k cos 2 pi u_k.(x_i - x_j) on the N pixels of a mask, with the dirty image and the constants.
+
+    Attributes:
+        dirty_image: d~, shape (N,) [Jy^-1].
+        reduction: the host-side sums it was made from (not traced by JAX).
+    """
+
+    dirty_image: eqx.AbstractVar[Float[Array, " N"]]
+    reduction: eqx.AbstractVar[Reduction]
+
+    @abc.abstractmethod
+    def apply(self, images: Float[Array, "N m"]) -> Float[Array, "N m"]:
+        """W X."""
+
+    @abc.abstractmethod
+    def transform(self, lensing_operator: Float[Array, "N S"]) -> Float[Array, "... S"]:
+        """T: what of W L the two products below start from."""
+
+    @abc.abstractmethod
+    def curvature(self, lensing_operator: Float[Array, "N S"], transformed) -> Float[Array, "S S"]:
+        """F = L^T W L."""
+
+    @abc.abstractmethod
+    def pullback(self, transformed, right: Float[Array, "S m"]) -> Float[Array, "N m"]:
+        """W L X."""
+
+    @property
+    @abc.abstractmethod
+    def method(self) -> str:
+        """Name of the implementation."""
+
+    @property
+    @abc.abstractmethod
+    def rank(self) -> int | None:
+        """Rank of W kept, None where it is not known."""
+
+    @property
+    def mask(self):
+        """The mask it lives on."""
+        return self.reduction.mask
+
+    @property
+    def kernel(self):
+        """W-tilde as a kernel of offsets, shape (2 ny - 1, 2 nx - 1), zero offset in the middle [Jy^-2].
+
+        W_ij = kernel[row_i - row_j + ny - 1, column_i - column_j + nx - 1]; summed over data sets, without
+        primary beams.
+        """
+        return jnp.asarray(sum(term.kernel for term in self.reduction.terms))
+
+    def dense(self):
+        """W itself, shape (N, N) [Jy^-2], primary beams included."""
+        return jnp.asarray(self.reduction.dense())
+
+    def save(self, path):
+        """Write to one `.npz` that `load_normal_operator` reads."""
+        self.reduction.save(path, method=self.method)
+
+    def __add__(self, other):
+        from .build import operator_from_reduction
+
+        return operator_from_reduction(self.reduction + other.reduction, self.method)
+
+    def __repr__(self):
+        r = self.reduction
+        rank = "" if self.rank is None else f", rank {self.rank}"
+        return f"NormalOperator({self.method}: {r.n_visibilities} visibilities, {r.mask.n_pixels} pixels{rank})"
