@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import __version__
 from ..conventions import ARCSEC
+from ..data.cells import UVCells
 from ..data.coverage import WeightHistogram
 from ..errors import InputError
 from ..grid import Mask, PixelGrid
@@ -47,6 +48,7 @@ class Reduction:
         null_chi_squared: d^H C^-1 d.
         noise_normalization: sum over real and imaginary parts of ln(2 pi sigma^2).
         histogram: of weight over baseline length.
+        uv_cells: the data averaged over small uv cells, for plots.
         n_visibilities: K, flagged ones not counted.
         pixel_window: whether the response of a square pixel was divided out.
         hashes: one for each data set: of data, mask, options and version.
@@ -59,6 +61,7 @@ class Reduction:
     null_chi_squared: CompensatedSum
     noise_normalization: CompensatedSum
     histogram: WeightHistogram
+    uv_cells: UVCells
     n_visibilities: int
     pixel_window: bool
     hashes: tuple[str, ...]
@@ -76,6 +79,7 @@ class Reduction:
             null_chi_squared=self.null_chi_squared + other.null_chi_squared,
             noise_normalization=self.noise_normalization + other.noise_normalization,
             histogram=self.histogram + other.histogram,
+            uv_cells=self.uv_cells + other.uv_cells,
             n_visibilities=self.n_visibilities + other.n_visibilities,
             pixel_window=self.pixel_window,
             hashes=self.hashes + other.hashes,
@@ -126,6 +130,7 @@ class Reduction:
             "null_chi_squared": dataclasses.astuple(self.null_chi_squared),
             "noise_normalization": dataclasses.astuple(self.noise_normalization),
             "histogram_first": self.histogram.first,
+            "cell_size": self.uv_cells.size,
             "n_visibilities": self.n_visibilities,
             "pixel_window": self.pixel_window,
             "hashes": self.hashes,
@@ -139,6 +144,7 @@ class Reduction:
                 kept=self.mask.kept,
                 dirty_image=self.dirty_image,
                 histogram=self.histogram.weight,
+                **{f"cell_{key}": getattr(self.uv_cells, key) for key in ("u", "v", "vis", "weight")},
                 **arrays,
             )
 
@@ -164,6 +170,7 @@ class Reduction:
             null_chi_squared=CompensatedSum(*header["null_chi_squared"]),
             noise_normalization=CompensatedSum(*header["noise_normalization"]),
             histogram=WeightHistogram(header["histogram_first"], arrays["histogram"]),
+            uv_cells=UVCells(header["cell_size"], *(arrays[f"cell_{key}"] for key in ("u", "v", "vis", "weight"))),
             n_visibilities=header["n_visibilities"],
             pixel_window=header["pixel_window"],
             hashes=tuple(header["hashes"]),
@@ -191,7 +198,9 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
     kernel = np.zeros(kernel_grid.shape)
     dirty = np.zeros(grid.shape)
     chi_squared = normalization = CompensatedSum()
-    histogram, n_visibilities = None, 0
+    histogram = cells = None
+    n_visibilities = 0
+    cell_size = 1.0 / (8.0 * max(grid.shape) * grid.pixel_scale * ARCSEC)
     for part in chunks(len(data), chunk):
         keep = data.weight[part] > 0.0
         if not keep.any():
@@ -201,6 +210,8 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         normalization += CompensatedSum.of(2.0 * np.log(2.0 * np.pi / weight))
         new = WeightHistogram.of(np.hypot(u, v), weight)
         histogram = new if histogram is None else histogram + new
+        new = UVCells.of(u, v, vis, weight, cell_size)
+        cells = new if cells is None else cells + new
         n_visibilities += len(u)
         if pixel_window:
             step = grid.pixel_scale * ARCSEC
@@ -209,6 +220,7 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         options = {"backend": backend, "eps": eps, "chunk": chunk}
         kernel += type1(u, v, weight, kernel_grid, **options).real
         dirty += type1(u, v, weight * vis, grid, **options).real
+    assert histogram is not None and cells is not None  # Visibilities holds at least one that is not flagged
     slim = dirty[mask.rows, mask.columns]
     if primary_beam is not None:
         slim = slim * primary_beam
@@ -221,6 +233,7 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         null_chi_squared=chi_squared,
         noise_normalization=normalization,
         histogram=histogram,
+        uv_cells=cells,
         n_visibilities=n_visibilities,
         pixel_window=pixel_window,
         hashes=(data_hash(data, mask, primary_beam, pixel_window),),

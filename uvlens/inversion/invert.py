@@ -1,0 +1,144 @@
+"""One inversion at array level, with everything a user wants to see of it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..errors import InputError
+from ..normal.operator import AbstractNormalOperator
+from ..source.mapper import Mapper, dense_lensing_operator
+from .evidence import System, solve_system
+
+
+class Inversion(eqx.Module):
+    """The reconstructed source and its evidence.
+
+    Attributes:
+        system: F, D, H, the decomposition of A and the solution.
+        lensing_operator: L, shape (N, S).
+        normal: the normal operator.
+    """
+
+    system: System
+    lensing_operator: Float[Array, "N S"]
+    normal: AbstractNormalOperator
+
+    @property
+    def source(self):
+        """s, shape (S,)."""
+        return self.system.solution.source
+
+    @property
+    def kkt(self):
+        """Certificate of the source: residual over max |D|, Cholesky decompositions, converged."""
+        solution = self.system.solution
+        return {
+            "residual": float(solution.kkt_residual),
+            "n_factorizations": int(solution.n_factorizations),
+            "converged": bool(solution.converged),
+        }
+
+    @property
+    def curvature_matrix(self):
+        """F = L^T W L, shape (S, S)."""
+        return self.system.curvature_matrix
+
+    @property
+    def data_vector(self):
+        """D = L^T d~, shape (S,)."""
+        return self.system.data_vector
+
+    @property
+    def log_evidence_minus_null(self):
+        """ln E - ln E_null: what inference compares."""
+        return self.system.log_evidence_minus_null
+
+    @property
+    def log_evidence(self):
+        """ln E with every constant."""
+        return float(self.log_evidence_minus_null) + self.normal.reduction.log_evidence_null
+
+    @property
+    def terms(self):
+        """Every term of -2 ln E, by name."""
+        null = self.normal.reduction
+        return {
+            "chi_squared": float(null.null_chi_squared) + float(self.system.chi_squared_minus_null),
+            "regularization_term": float(self.system.regularization_term),
+            "log_det_curvature_reg_matrix": float(self.system.log_det_curvature_reg),
+            "log_det_regularization_matrix": float(self.system.log_det_regularization),
+            "noise_normalization": float(null.noise_normalization),
+        }
+
+    @property
+    def image(self):
+        """L s: the model of the sky at the N mask pixels [Jy/pixel], before any primary beam."""
+        return self.lensing_operator @ self.source
+
+    @property
+    def source_error(self):
+        """One-sigma error of each source pixel, sqrt diag A^-1, shape (S,)."""
+        return jnp.sqrt(jnp.diagonal(self.system.inverse()))
+
+    @property
+    def effective_parameters(self):
+        """gamma = tr(A^-1 F): the number of source parameters that the data measure."""
+        return jnp.sum(self.system.inverse() * self.curvature_matrix)
+
+
+@eqx.filter_jit
+def run_inversion(normal, mapper, regularization_matrix, log_det_regularization, allowed, positive):
+    """Inversion of checked arrays (see `invert`)."""
+    lensing_operator = dense_lensing_operator(mapper.indices, mapper.weights, mapper.n_source)
+    transformed = normal.transform(lensing_operator)
+    system = solve_system(
+        normal.curvature(lensing_operator, transformed),
+        lensing_operator.T @ normal.dirty_image,
+        regularization_matrix,
+        log_det_regularization,
+        allowed,
+        positive,
+    )
+    return Inversion(system, lensing_operator, normal)
+
+
+def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=None):
+    """Reconstruct a source from a normal operator, a mapper and a regularisation matrix.
+
+    Args:
+        normal: the normal operator of N pixels.
+        mapper: Mapper of shape (N, P) onto S source pixels; its weights are used as they are.
+        regularization_matrix: H, symmetric positive definite, shape (S, S).
+        positive: require s >= 0.
+        fixed_zero: indices of source pixels left out of the solve (s = 0) but kept in both determinants.
+
+    Returns:
+        Inversion.
+
+    Raises:
+        InputError: shapes that differ, H that is not positive definite, a positive solve that did not converge.
+    """
+    h = np.asarray(regularization_matrix, dtype=float)
+    s = mapper.n_source
+    if h.shape != (s, s):
+        raise InputError(f"regularization_matrix has shape {h.shape}, the mapper needs ({s}, {s})")
+    if mapper.indices.shape[0] != normal.mask.n_pixels:
+        raise InputError(f"mapper has {mapper.indices.shape[0]} rows, the mask {normal.mask.n_pixels} pixels")
+    try:
+        log_det = 2.0 * float(np.sum(np.log(np.diag(np.linalg.cholesky(h)))))
+    except np.linalg.LinAlgError:
+        raise InputError("regularization_matrix is not positive definite; its edges need a finite prior") from None
+    allowed = np.ones(s, bool)
+    if fixed_zero is not None:
+        allowed[np.asarray(fixed_zero)] = False
+    mapper = Mapper(jnp.asarray(mapper.indices), jnp.asarray(mapper.weights, dtype=float), s)
+    inversion = run_inversion(normal, mapper, jnp.asarray(h), jnp.asarray(log_det), jnp.asarray(allowed), positive)
+    jax.block_until_ready(inversion.source)
+    if not bool(inversion.system.solution.converged):
+        raise InputError(
+            f"the positive source was not found in {inversion.kkt['n_factorizations']} steps "
+            f"(KKT residual {inversion.kkt['residual']:.1e}); a larger regularization_matrix helps"
+        )
+    return inversion
