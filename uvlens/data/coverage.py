@@ -1,4 +1,4 @@
-"""How the weight is spread over baseline lengths: what the pixel scale and the unit of `strength` follow from."""
+"""How the weight is spread over baseline lengths; pixel scale and unit of `strength` follow from it."""
 
 import dataclasses
 

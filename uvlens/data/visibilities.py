@@ -19,18 +19,18 @@ class Visibilities:
     Args:
         u, v: baseline coordinates, shape (K,), in wavelengths.
         vis: complex visibilities, shape (K,), in Jy.
-        weight: 1 / sigma^2, shape (K,) [Jy^-2], sigma of the real part = sigma of the imaginary part. 0 = flagged.
+        weight: 1 / sigma^2, shape (K,) [Jy^-2], sigma of the real and of the imaginary part. 0 = flagged.
         antenna1, antenna2: antenna numbers, optional, shape (K,).
         time: seconds (any origin), optional, shape (K,).
         frequency: Hz, optional, shape (K,).
         field: field number, optional, shape (K,).
-        primary_beam_fwhm: of the antennas' Gaussian power pattern, centred on the phase centre [arcsec], optional.
+        primary_beam_fwhm: of the antennas' Gaussian power pattern about the phase centre [arcsec], optional.
         phase_center: (right ascension, declination) in degrees, ICRS, optional.
         name: where the data came from, for messages and products.
 
     Raises:
-        InputError: shapes that differ, values that are not finite, negative weights, nothing left unflagged, or
-            single-precision u, v that cannot hold the phase of a source at 1 arcsec.
+        InputError: shapes that differ, values that are not finite, negative weights, nothing left unflagged,
+            or single-precision u, v that cannot hold the phase of a source at 1 arcsec.
     """
 
     u: np.ndarray
@@ -49,7 +49,12 @@ class Visibilities:
     def __post_init__(self):
         for key in ("u", "v"):
             _refuse_coarse_precision(self.name, key, np.asarray(getattr(self, key)))
-        for key, dtype in (("u", np.float64), ("v", np.float64), ("vis", np.complex128), ("weight", np.float64)):
+        for key, dtype in (
+            ("u", np.float64),
+            ("v", np.float64),
+            ("vis", np.complex128),
+            ("weight", np.float64),
+        ):
             object.__setattr__(self, key, _as_vector(self.name, key, getattr(self, key), dtype))
         for key in _PER_VISIBILITY:
             value = getattr(self, key)
@@ -58,12 +63,14 @@ class Visibilities:
                 object.__setattr__(self, key, _as_vector(self.name, key, value, dtype))
         _check_lengths(self)
         _check_values(self)
+        _check_header(self)
 
     def __len__(self):
         return len(self.u)
 
     def __repr__(self):
-        return f"Visibilities({self.name}: {len(self)}, longest baseline {self.uv_distance.max() / 1e3:.1f} klambda)"
+        longest = self.uv_distance.max() / 1e3
+        return f"Visibilities({self.name}: {len(self)}, longest baseline {longest:.1f} klambda)"
 
     @property
     def uv_distance(self):
@@ -123,15 +130,19 @@ def _as_vector(name, key, value, dtype):
         raise InputError(f"{name}: {key} must be complex numbers, got {array.dtype}")
     if dtype is not np.complex128 and array.dtype.kind not in "fiub":
         raise InputError(f"{name}: {key} must be real numbers, got {array.dtype}")
+    if dtype is np.int64 and array.dtype.kind == "f" and not np.all(array == np.floor(array)):
+        raise InputError(f"{name}: {key} must be whole numbers")
     return np.ascontiguousarray(array, dtype=dtype)
 
 
 def _refuse_coarse_precision(name, key, array):
-    """float32 holds u to 6e-8 of itself: refuse it where that is a phase of more than 1e-3 rad at 1 arcsec."""
-    if array.dtype == np.float32 and array.size:
-        worst = 2.0 * np.pi * np.finfo(np.float32).eps * float(np.nanmax(np.abs(array))) * ARCSEC
+    """float32 holds u to 1e-7 of itself: refuse it where that makes a phase error > 1e-3 rad at 1 arcsec."""
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8 and array.size:
+        longest = float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
+        worst = 2.0 * np.pi * float(np.finfo(array.dtype).eps) * longest * ARCSEC
         if worst > 1e-3:
-            raise InputError(f"{name}: {key} is float32, a phase error of {worst:.1g} rad at 1 arcsec; give float64")
+            found = f"{array.dtype.name}, a phase error of {worst:.1g} rad at 1 arcsec"
+            raise InputError(f"{name}: {key} is {found}; give float64")
 
 
 def _check_lengths(data):
@@ -145,12 +156,28 @@ def _check_lengths(data):
 
 
 def _check_values(data):
-    for key in ("u", "v", "vis", "weight"):
+    for key in ("u", "v", "vis", "weight", "time", "frequency"):
+        if getattr(data, key) is None:
+            continue
         bad = np.count_nonzero(~np.isfinite(getattr(data, key)))
         if bad:
             raise InputError(f"{data.name}: {key} has {bad} values that are NaN or infinite")
     negative = np.count_nonzero(data.weight < 0.0)
     if negative:
-        raise InputError(f"{data.name}: weight has {negative} negative values; a weight is 1/sigma^2, 0 means flagged")
+        raise InputError(
+            f"{data.name}: weight has {negative} negative values; a weight is 1/sigma^2, 0 means flagged"
+        )
     if not np.any(data.weight > 0.0):
         raise InputError(f"{data.name}: all {len(data)} visibilities are flagged (weight 0)")
+    if data.frequency is not None and not np.all(data.frequency > 0.0):
+        raise InputError(f"{data.name}: frequency must be positive [Hz], got {data.frequency.min():g}")
+
+
+def _check_header(data):
+    beam, center = data.primary_beam_fwhm, data.phase_center
+    if beam is not None and not 0.0 < beam < np.inf:
+        raise InputError(f"{data.name}: primary_beam_fwhm must be positive [arcsec] or None, got {beam}")
+    if center is not None and (np.shape(center) != (2,) or not np.all(np.isfinite(center))):
+        raise InputError(
+            f"{data.name}: phase_center must be (right ascension, declination) [deg], got {center}"
+        )

@@ -1,0 +1,66 @@
+"""Files that survive a killed run: written beside their target, then moved over it in one step."""
+
+import json
+import os
+import zipfile
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def save_arrays(path, arrays):
+    """Write a `.npz` atomically."""
+    write_atomically(path, lambda stream: np.savez(stream, **arrays))
+
+
+def save_json(path, value):
+    """Write JSON atomically; NaN and infinities become null."""
+    text = json.dumps(_plain(value), indent=1, allow_nan=False)
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+def write_atomically(path, write):
+    """Call `write(stream)` on a temporary file beside `path`, then rename it to `path`."""
+    temporary = f"{path}.partial"
+    try:
+        with open(temporary, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def load_arrays(path):
+    """The arrays of a `.npz` as a dict; None if there is no such file.
+
+    Raises:
+        InputError: the file is there but cannot be read.
+    """
+    if path is None or not os.path.exists(path):
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error}); delete it to start afresh") from None
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value if value is None else str(value)

@@ -1,0 +1,76 @@
+"""Nested sampling with nautilus: the evidence of the whole model, every mode, no gradients; resumable from its file."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class NestedSamples:
+    """Weighted posterior of nautilus.
+
+    Attributes:
+        vectors: physical parameters, shape (M, n).
+        log_weight: normalised log weights, shape (M,).
+        log_likelihood: shape (M,).
+        log_evidence: ln Z - ln E_null.
+        n_effective: effective sample size.
+        n_likelihoods: calls.
+    """
+
+    vectors: np.ndarray
+    log_weight: np.ndarray
+    log_likelihood: np.ndarray
+    log_evidence: float
+    n_effective: float
+    n_likelihoods: int
+
+
+def sample(density, seed, *, n_live=500, n_effective=2000, checkpoint=None, resume=False, progress=None):
+    """Sample the posterior.
+
+    Args:
+        density: Density of n parameters.
+        seed: whole number.
+        n_live: live points.
+        n_effective: effective sample size to reach.
+        checkpoint: HDF5 file that nautilus keeps its state in; None: not saved.
+        resume: continue from that file.
+        progress: called with (message, fraction done).
+    """
+    from nautilus import Sampler
+
+    from_unit = jax.jit(density.model.parameters.from_unit)
+
+    def prior(cube):
+        return np.stack([np.asarray(from_unit(jnp.asarray(point))) for point in np.atleast_2d(cube)])
+
+    def likelihood(vectors):
+        return np.array([density.log_likelihood(vector) for vector in np.atleast_2d(vectors)])
+
+    sampler = Sampler(
+        prior,
+        likelihood,
+        n_dim=density.size,
+        n_live=n_live,
+        vectorized=True,
+        pass_dict=False,
+        seed=seed,
+        filepath=None if checkpoint is None else f"{checkpoint}.nautilus.hdf5",
+        resume=resume,
+    )
+    report = progress or (lambda *_: None)
+    step = max(200, n_live)
+    while not sampler.run(n_eff=n_effective, n_like_max=sampler.n_like + step, discard_exploration=True):
+        report(f"nautilus: {sampler.n_like} likelihoods, ln Z {sampler.log_z:.2f}", sampler.n_eff / n_effective)
+    vectors, log_weight, log_likelihood = sampler.posterior()
+    return NestedSamples(
+        vectors=vectors,
+        log_weight=log_weight,
+        log_likelihood=log_likelihood,
+        log_evidence=float(sampler.log_z),
+        n_effective=float(sampler.n_eff),
+        n_likelihoods=int(sampler.n_like),
+    )

@@ -1,0 +1,109 @@
+"""Multi-start maximisation of the posterior on exact gradients, and its Gaussian approximation at the top."""
+
+import dataclasses
+
+import numpy as np
+import scipy.optimize
+
+from .density import IMPOSSIBLE
+
+_WALL = 1e4
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimum:
+    """Where one start ended.
+
+    Attributes:
+        z: unconstrained position, shape (n,).
+        value: log density there.
+        start: log density where it began.
+    """
+
+    z: np.ndarray
+    value: float
+    start: float
+
+
+def optimize(density, rng, *, n_starts=4, n_screen=48, max_iterations=200, progress=None):
+    """Maximise the posterior density from several starts.
+
+    `n_screen` draws from the prior are evaluated once; L-BFGS climbs from the best `n_starts` of them.
+
+    Args:
+        density: Density of n parameters.
+        rng: numpy random Generator.
+        n_starts, n_screen: numbers of climbs and of draws, the prior median included.
+        max_iterations: of each climb.
+        progress: called with (message, fraction done).
+
+    Returns:
+        list of Optimum, the best first.
+    """
+    report = progress or (lambda *_: None)
+    draws = np.concatenate([np.zeros((1, density.size)), rng.normal(size=(max(n_screen, n_starts) - 1, density.size))])
+    values = []
+    for i, z in enumerate(draws):
+        values.append(density.value(z))
+        report(f"screening starts, best {max(values):.1f}", 0.4 * (i + 1) / len(draws))
+    order = np.argsort(values)[::-1][:n_starts]
+    optima = []
+    for i, start in enumerate(order):
+        found = climb(density, draws[start], max_iterations)
+        optima.append(Optimum(found.x, -found.fun, values[start]))
+        best = max(o.value for o in optima)
+        report(f"climbing, best {best:.1f}", 0.4 + 0.6 * (i + 1) / len(order))
+    return sorted(optima, key=lambda o: -o.value)
+
+
+def climb(density, z, max_iterations=200):
+    """L-BFGS from z; a SciPy OptimizeResult of the negative log density.
+
+    A point where the model has no value (IMPOSSIBLE) counts as a wall of finite height, which a line search survives.
+    """
+    lowest = np.inf
+
+    def objective(z):
+        nonlocal lowest
+        value, gradient = density.value_and_gradient(z)
+        if value <= IMPOSSIBLE:
+            return lowest + _WALL, np.zeros_like(gradient)
+        lowest = min(lowest, -value)
+        return -value, -gradient
+
+    options = {"maxiter": max_iterations, "ftol": 1e-10, "gtol": 1e-3, "maxls": 30, "maxcor": 20}
+    return scipy.optimize.minimize(objective, z, jac=True, method="L-BFGS-B", options=options)
+
+
+def laplace_covariance(density, z, step=1e-3):
+    """Inverse of the negative Hessian of the log density at z, by central differences of the gradient (n, n).
+
+    Directions whose curvature is not positive get the prior's, 1.
+    """
+    hessian = np.empty((density.size, density.size))
+    for i in range(density.size):
+        offset = np.zeros(density.size)
+        offset[i] = step
+        _, above = density.value_and_gradient(z + offset)
+        _, below = density.value_and_gradient(z - offset)
+        hessian[i] = -(above - below) / (2.0 * step)
+    eigenvalues, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
+    eigenvalues = np.where(eigenvalues > 1e-3, eigenvalues, 1.0)
+    return (vectors / eigenvalues) @ vectors.T
+
+
+def basins(optima, covariance):
+    """The optima grouped: one dict for each distinct end point, best first, with how many starts reached it."""
+    groups = []
+    precision = np.linalg.inv(covariance)
+    for optimum in optima:
+        if optimum.value <= IMPOSSIBLE / 2:
+            continue
+        for group in groups:
+            offset = optimum.z - group["z"]
+            if offset @ precision @ offset < 9.0 * len(offset):
+                group["n_starts"] += 1
+                break
+        else:
+            groups.append({"z": optimum.z, "log_posterior": optimum.value, "n_starts": 1})
+    return groups
