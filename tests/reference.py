@@ -111,6 +111,9 @@ def central_difference(function, point, step):
     for i, h in enumerate(steps):
         e = np.zeros_like(point)
         e[i] = h
-        near, far = function(point + e) - function(point - e), function(point + 2 * e) - function(point - 2 * e)
+        near, far = (
+            function(point + e) - function(point - e),
+            function(point + 2 * e) - function(point - 2 * e),
+        )
         gradient[i] = (8 * near - far) / (12 * h)
     return gradient

@@ -642,10 +642,7 @@ def test_apply_weights():
     assert same is data and "file" in sentence
     scaled, sentence = apply_weights(data, "rescale")
     np.testing.assert_array_equal(scaled.weight, data.weight * factor)
-    assert (
-        sentence
-        == f"weights x {factor:.4g} +- {factor * error:.1g} (true over file, from {n_pairs:,} differences)"
-    )
+    assert sentence == f"weights x {factor:.4g} +- {factor * error:.1g} (true over file, from {n_pairs:,} differences)"
     for mode, reason in (("rescale", "antenna"), ("differences", "antenna")):
         with pytest.warns(UVLensWarning, match=reason):
             same, sentence = apply_weights(point_data(), mode)
@@ -665,10 +662,7 @@ def test_weights_from_differences_find_the_noise_of_each_baseline():
     weight = np.ones(len(noisy))
     weight[::101] = 0.0
     few = (noisy.antenna1 == 0) & (noisy.antenna2 == 1) & (noisy.time > noisy.time[0] + 24.0)
-    arrays = {
-        key: getattr(noisy, key)[~few]
-        for key in ("u", "v", "vis", "antenna1", "antenna2", "time", "frequency")
-    }
+    arrays = {key: getattr(noisy, key)[~few] for key in ("u", "v", "vis", "antenna1", "antenna2", "time", "frequency")}
     data = Visibilities(weight=weight[~few], **arrays)
     result, sentence = apply_weights(data, "differences")
     np.testing.assert_array_equal(result.weight == 0.0, data.weight == 0.0)

@@ -80,7 +80,14 @@ def lens_from_pyautolens(*, einstein_radius, ell_comps, centre=(0.0, 0.0), slope
     theta_E = math.sqrt(q) * (2.0 / (1.0 + q)) ** (1.0 / (slope - 1.0)) * einstein_radius
     y, x = centre
     if exported == "u,-v":
-        frame = {"center_x": -x, "center_y": y, "e1": e_x, "e2": -e_y, "gamma1": shear[0], "gamma2": -shear[1]}
+        frame = {
+            "center_x": -x,
+            "center_y": y,
+            "e1": e_x,
+            "e2": -e_y,
+            "gamma1": shear[0],
+            "gamma2": -shear[1],
+        }
     elif exported == "u,v":
         frame = {"center_x": -x, "center_y": -y, "e1": e_x, "e2": e_y, "gamma1": shear[0], "gamma2": shear[1]}
     else:

@@ -62,7 +62,12 @@ class PixelGrid:
     def extent(self):
         """(West, East, South, North) outer edges [arcsec]."""
         half_x, half_y = (0.5 * n * self.pixel_scale for n in self.shape[::-1])
-        return self.center[0] - half_x, self.center[0] + half_x, self.center[1] - half_y, self.center[1] + half_y
+        return (
+            self.center[0] - half_x,
+            self.center[0] + half_x,
+            self.center[1] - half_y,
+            self.center[1] + half_y,
+        )
 
     def coordinates(self):
         """(x, y) of every pixel centre, each of shape `shape` [arcsec]."""

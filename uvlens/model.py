@@ -1,6 +1,6 @@
 """The lens model: from a vector of free parameters to ln E, left to right.
 
-    parameters -> LensPlane.ray_trace(rays) -> mesh geometry -> Mapper (L) -> H -> ln E
+parameters -> LensPlane.ray_trace(rays) -> mesh geometry -> Mapper (L) -> H -> ln E
 """
 
 from typing import Any

@@ -88,9 +88,7 @@ def _radians_per_pixel(u, v, grid):
 
 def _origin_phase(u, v, grid):
     """exp(2 pi i u.x0), x0 the position of the pixel (rows // 2, columns // 2): the libraries' origin."""
-    x0, y0 = (
-        (c + (n // 2 - 0.5 * (n - 1)) * grid.pixel_scale) * ARCSEC for c, n in zip(grid.center, grid.shape[::-1])
-    )
+    x0, y0 = ((c + (n // 2 - 0.5 * (n - 1)) * grid.pixel_scale) * ARCSEC for c, n in zip(grid.center, grid.shape[::-1]))
     return np.exp(2j * np.pi * (u * x0 + v * y0))
 
 

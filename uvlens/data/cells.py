@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 
+CELL_ARRAYS = ("u", "v", "vis", "weight")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class UVCells:
-    """Weighted means over square cells of side `size`, (u, v, V) and (-u, -v, V*) in the same cell.
+    """Weighted means over square cells of side `size`; (u, v, V) and (-u, -v, V*) fall in the same cell.
 
     Args:
         size: side of a cell [wavelengths]; 1 / (8 x the width of the mask) smears the sky by less than 1 %.
@@ -38,8 +40,8 @@ class UVCells:
         return UVCells(size, mean(u), mean(v), mean(vis.real) + 1j * mean(vis.imag), total)
 
     def __add__(self, other):
-        joined = [np.concatenate([getattr(self, key), getattr(other, key)]) for key in ("u", "v", "vis", "weight")]
-        return UVCells.of(*joined, self.size)
+        u, v, vis, weight = (np.concatenate([getattr(self, key), getattr(other, key)]) for key in CELL_ARRAYS)
+        return UVCells.of(u, v, vis, weight, self.size)
 
     @property
     def uv_distance(self):

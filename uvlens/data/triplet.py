@@ -50,9 +50,7 @@ def write(data, path, *, sign="pyautolens"):
         raise InputError(f'{path}: sign must be "casa" or "pyautolens", got {sign!r}')
     kept = data.unflagged()
     if len(kept) < len(data):
-        warnings.warn(
-            f"{path}: {len(data) - len(kept)} flagged visibilities left out", UVLensWarning, stacklevel=4
-        )
+        warnings.warn(f"{path}: {len(data) - len(kept)} flagged visibilities left out", UVLensWarning, stacklevel=4)
     sigma = kept.weight**-0.5
     columns = {
         "data.fits": (kept.vis.real, kept.vis.imag),
@@ -106,9 +104,7 @@ def _pooled_weight(path, sigma):
         differ = np.count_nonzero(np.abs(sigma[:, 0] - sigma[:, 1]) > 1e-6 * sigma.max(axis=1))
         variance = np.mean(sigma**2, axis=1)
     if differ:
-        text = (
-            f"{path}: sigma of the real and imaginary part differ in {differ} rows; their mean square is used"
-        )
+        text = f"{path}: sigma of the real and imaginary part differ in {differ} rows; their mean square is used"
         warnings.warn(text, UVLensWarning, stacklevel=5)
     with np.errstate(divide="ignore"):
         return 1.0 / variance

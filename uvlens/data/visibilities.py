@@ -164,9 +164,7 @@ def _check_values(data):
             raise InputError(f"{data.name}: {key} has {bad} values that are NaN or infinite")
     negative = np.count_nonzero(data.weight < 0.0)
     if negative:
-        raise InputError(
-            f"{data.name}: weight has {negative} negative values; a weight is 1/sigma^2, 0 means flagged"
-        )
+        raise InputError(f"{data.name}: weight has {negative} negative values; a weight is 1/sigma^2, 0 means flagged")
     if not np.any(data.weight > 0.0):
         raise InputError(f"{data.name}: all {len(data)} visibilities are flagged (weight 0)")
     if data.frequency is not None and not np.all(data.frequency > 0.0):
@@ -178,6 +176,4 @@ def _check_header(data):
     if beam is not None and not 0.0 < beam < np.inf:
         raise InputError(f"{data.name}: primary_beam_fwhm must be positive [arcsec] or None, got {beam}")
     if center is not None and (np.shape(center) != (2,) or not np.all(np.isfinite(center))):
-        raise InputError(
-            f"{data.name}: phase_center must be (right ascension, declination) [deg], got {center}"
-        )
+        raise InputError(f"{data.name}: phase_center must be (right ascension, declination) [deg], got {center}")

@@ -24,9 +24,7 @@ def weight_from_sigma(path, sigma):
         raise InputError(f"{path}: sigma must be real numbers, got {sigma.dtype}")
     bad = np.count_nonzero(~(sigma >= 0))
     if bad:
-        raise InputError(
-            f"{path}: sigma has {bad} values that are negative or NaN; 0 or infinity means flagged"
-        )
+        raise InputError(f"{path}: sigma has {bad} values that are negative or NaN; 0 or infinity means flagged")
     with np.errstate(divide="ignore", over="ignore"):
         return np.where(sigma > 0, sigma.astype(np.float64) ** -2.0, 0.0)
 
@@ -71,9 +69,7 @@ def apply_weights(data, mode):
     pairs = _neighbours(data)
     measured = None if pairs is None else _factor(data, *pairs)
     if pairs is None or measured is None:
-        reason = (
-            "no antenna numbers" if pairs is None else f"fewer than {_FEWEST_PAIRS} neighbours that differ"
-        )
+        reason = "no antenna numbers" if pairs is None else f"fewer than {_FEWEST_PAIRS} neighbours that differ"
         sentence = f"weights as in the file: their scale cannot be checked, {reason}"
         warnings.warn(f"{data.name}: {sentence}", UVLensWarning, stacklevel=2)
         return data, sentence
@@ -82,9 +78,7 @@ def apply_weights(data, mode):
     if mode == "rescale":
         return data.with_weights_scaled(factor), f"weights {scale}"
     weight, n_replaced, n_baselines = _weights_of_baselines(data, *pairs, factor)
-    sentence = (
-        f"weights from the scatter on {n_replaced:,} of {n_baselines:,} baselines; on the whole {scale}"
-    )
+    sentence = f"weights from the scatter on {n_replaced:,} of {n_baselines:,} baselines; on the whole {scale}"
     return dataclasses.replace(data, weight=weight), sentence
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpyro.infer import NUTS
 
 from ..errors import InputError
-from .checkpoint import load_arrays, save_arrays
+from ..files import load_arrays, save_arrays
 
 _BLOCK = 10
 _COLLECTED = ("z", "potential_energy", "diverging", "num_steps", "accept_prob")

@@ -7,6 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ..conventions import ellipticity_from_axis_ratio, shear_from_polar
+from ..errors import InputError
 from . import isothermal, power_law, shear
 
 
@@ -41,19 +43,31 @@ class SIE(AbstractMass):
         theta_E: Einstein radius on the intermediate axis [arcsec].
         e1, e2: ellipticity, |e| = (1 - q) / (1 + q), phi from East to North.
         center_x, center_y: arcsec East, North.
+        axis_ratio, position_angle: minor over major axis and PA of the major axis, East of North [deg]; together
+            they take the place of e1, e2.
     """
 
     theta_E: Any
-    e1: Any = 0.0
-    e2: Any = 0.0
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
+
+    def __check_init__(self):
+        _check_pairs(self, ("e1", "e2"), ("axis_ratio", "position_angle"))
 
     def _parameters(self):
-        return self.theta_E, self.e1, self.e2, self.center_x, self.center_y
+        return self.theta_E, *self.ellipticity, self.center_x, self.center_y
 
     def deflection(self, x, y):
         return isothermal.deflection(x, y, *self._parameters())
+
+    @property
+    def ellipticity(self):
+        """(e1, e2), however they were stated."""
+        return _ellipticity(self)
 
     def convergence(self, x, y):
         return isothermal.convergence(x, y, *self._parameters())
@@ -70,20 +84,31 @@ class EPL(AbstractMass):
         slope: 1 < slope < 3.
         e1, e2: ellipticity.
         center_x, center_y: arcsec East, North.
+        axis_ratio, position_angle: in the place of e1, e2, as for SIE.
     """
 
     theta_E: Any
     slope: Any = 2.0
-    e1: Any = 0.0
-    e2: Any = 0.0
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
+
+    def __check_init__(self):
+        _check_pairs(self, ("e1", "e2"), ("axis_ratio", "position_angle"))
 
     def _parameters(self):
-        return self.theta_E, self.slope, self.e1, self.e2, self.center_x, self.center_y
+        return self.theta_E, self.slope, *self.ellipticity, self.center_x, self.center_y
 
     def deflection(self, x, y):
         return power_law.deflection(x, y, *self._parameters())
+
+    @property
+    def ellipticity(self):
+        """(e1, e2), however they were stated."""
+        return _ellipticity(self)
 
     def convergence(self, x, y):
         return power_law.convergence(x, y, *self._parameters())
@@ -98,15 +123,28 @@ class Shear(AbstractMass):
     Args:
         gamma1, gamma2: components; images are stretched along PA = 90 deg - atan2(gamma2, gamma1) / 2.
         center_x, center_y: where its deflection vanishes [arcsec].
+        strength, position_angle: in the place of gamma1, gamma2; PA of the stretch, East of North [deg].
     """
 
-    gamma1: Any = 0.0
-    gamma2: Any = 0.0
+    gamma1: Any = None
+    gamma2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
+    strength: Any = None
+    position_angle: Any = None
+
+    def __check_init__(self):
+        _check_pairs(self, ("gamma1", "gamma2"), ("strength", "position_angle"))
+
+    @property
+    def components(self):
+        """(gamma1, gamma2), however they were stated."""
+        if self.strength is not None:
+            return shear_from_polar(self.strength, self.position_angle)
+        return _or_zero(self.gamma1), _or_zero(self.gamma2)
 
     def _parameters(self):
-        return self.gamma1, self.gamma2, self.center_x, self.center_y
+        return *self.components, self.center_x, self.center_y
 
     def deflection(self, x, y):
         return shear.deflection(x, y, *self._parameters())
@@ -116,6 +154,25 @@ class Shear(AbstractMass):
 
     def potential(self, x, y):
         return shear.potential(x, y, *self._parameters())
+
+
+def _check_pairs(component, cartesian, polar):
+    """Refuse half a pair, or both pairs."""
+    name = type(component).__name__
+    given = [field for field in (*cartesian, *polar) if getattr(component, field) is not None]
+    if any(field in given for field in polar) and set(given) != set(polar):
+        raise InputError(f"{name}: give {' and '.join(cartesian)}, or {' and '.join(polar)}; got {', '.join(given)}")
+
+
+def _or_zero(value):
+    return 0.0 if value is None else value
+
+
+def _ellipticity(component):
+    """(e1, e2), however they were stated."""
+    if component.axis_ratio is not None:
+        return ellipticity_from_axis_ratio(component.axis_ratio, component.position_angle)
+    return _or_zero(component.e1), _or_zero(component.e2)
 
 
 MASS_PROFILES = {"SIE": SIE, "EPL": EPL, "Shear": Shear}

@@ -110,7 +110,7 @@ def _warn_if_undersampled(reduction):
     if nyquist < longest:
         warnings.warn(
             f'pixels of {reduction.mask.grid.pixel_scale:.4g}" undersample the longest baselines '
-            f'(Nyquist / u_99.5 = {nyquist / longest:.2f}); suggested pixel scale '
+            f"(Nyquist / u_99.5 = {nyquist / longest:.2f}); suggested pixel scale "
             f'{reduction.histogram.pixel_scale():.4g}"',
             UVLensWarning,
             stacklevel=3,

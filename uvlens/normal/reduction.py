@@ -16,9 +16,10 @@ import numpy as np
 
 from .. import __version__
 from ..conventions import ARCSEC
-from ..data.cells import UVCells
+from ..data.cells import CELL_ARRAYS, UVCells
 from ..data.coverage import WeightHistogram
 from ..errors import InputError
+from ..files import write_atomically
 from ..grid import Mask, PixelGrid
 from ..nufft import CHUNK, chunks, type1
 from .compensated import CompensatedSum
@@ -31,10 +32,12 @@ class ToeplitzTerm:
     Args:
         kernel: w(dx, dy), shape (2 ny - 1, 2 nx - 1), offset zero in the middle [Jy^-2].
         primary_beam: P at the N mask pixels, or None for 1.
+        cells: its data averaged over small uv cells, for plots.
     """
 
     kernel: np.ndarray
     primary_beam: np.ndarray | None
+    cells: UVCells
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +51,6 @@ class Reduction:
         null_chi_squared: d^H C^-1 d.
         noise_normalization: sum over real and imaginary parts of ln(2 pi sigma^2).
         histogram: of weight over baseline length.
-        uv_cells: the data averaged over small uv cells, for plots.
         n_visibilities: K, flagged ones not counted.
         pixel_window: whether the response of a square pixel was divided out.
         hashes: one for each data set: of data, mask, options and version.
@@ -61,7 +63,6 @@ class Reduction:
     null_chi_squared: CompensatedSum
     noise_normalization: CompensatedSum
     histogram: WeightHistogram
-    uv_cells: UVCells
     n_visibilities: int
     pixel_window: bool
     hashes: tuple[str, ...]
@@ -79,7 +80,6 @@ class Reduction:
             null_chi_squared=self.null_chi_squared + other.null_chi_squared,
             noise_normalization=self.noise_normalization + other.noise_normalization,
             histogram=self.histogram + other.histogram,
-            uv_cells=self.uv_cells + other.uv_cells,
             n_visibilities=self.n_visibilities + other.n_visibilities,
             pixel_window=self.pixel_window,
             hashes=self.hashes + other.hashes,
@@ -117,8 +117,10 @@ class Reduction:
 
     def save(self, path, **extra):
         """Write to one `.npz`; `extra` are small JSON values kept beside the arrays."""
-        arrays = {f"kernel_{i}": term.kernel for i, term in enumerate(self.terms)}
+        arrays = {}
         for i, term in enumerate(self.terms):
+            arrays[f"kernel_{i}"] = term.kernel
+            arrays |= {f"cell_{key}_{i}": getattr(term.cells, key) for key in CELL_ARRAYS}
             if term.primary_beam is not None:
                 arrays[f"primary_beam_{i}"] = term.primary_beam
         header = {
@@ -130,23 +132,21 @@ class Reduction:
             "null_chi_squared": dataclasses.astuple(self.null_chi_squared),
             "noise_normalization": dataclasses.astuple(self.noise_normalization),
             "histogram_first": self.histogram.first,
-            "cell_size": self.uv_cells.size,
+            "cell_size": self.terms[0].cells.size,
             "n_visibilities": self.n_visibilities,
             "pixel_window": self.pixel_window,
             "hashes": self.hashes,
             "names": self.names,
             **extra,
         }
-        with open(path, "wb") as stream:
-            np.savez_compressed(
-                stream,
-                header=np.array(json.dumps(header)),
-                kept=self.mask.kept,
-                dirty_image=self.dirty_image,
-                histogram=self.histogram.weight,
-                **{f"cell_{key}": getattr(self.uv_cells, key) for key in ("u", "v", "vis", "weight")},
-                **arrays,
-            )
+        arrays |= {
+            "kept": self.mask.kept,
+            "dirty_image": self.dirty_image,
+            "histogram": self.histogram.weight,
+        }
+        write_atomically(
+            path, lambda stream: np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays)
+        )
 
     @staticmethod
     def load(path):
@@ -160,17 +160,18 @@ class Reduction:
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(f"{path}: not a saved normal operator ({error})") from None
         mask = Mask(PixelGrid(arrays["kept"].shape, header["pixel_scale"], tuple(header["center"])), arrays["kept"])
-        terms = tuple(
-            ToeplitzTerm(arrays[f"kernel_{i}"], arrays.get(f"primary_beam_{i}")) for i in range(header["n_terms"])
-        )
+        terms = []
+        for i in range(header["n_terms"]):
+            u, v, vis, weight = (arrays[f"cell_{key}_{i}"] for key in CELL_ARRAYS)
+            cells = UVCells(header["cell_size"], u, v, vis, weight)
+            terms.append(ToeplitzTerm(arrays[f"kernel_{i}"], arrays.get(f"primary_beam_{i}"), cells))
         reduction = Reduction(
             mask=mask,
-            terms=terms,
+            terms=tuple(terms),
             dirty_image=arrays["dirty_image"],
             null_chi_squared=CompensatedSum(*header["null_chi_squared"]),
             noise_normalization=CompensatedSum(*header["noise_normalization"]),
             histogram=WeightHistogram(header["histogram_first"], arrays["histogram"]),
-            uv_cells=UVCells(header["cell_size"], *(arrays[f"cell_{key}"] for key in ("u", "v", "vis", "weight"))),
             n_visibilities=header["n_visibilities"],
             pixel_window=header["pixel_window"],
             hashes=tuple(header["hashes"]),
@@ -225,7 +226,7 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
     if primary_beam is not None:
         slim = slim * primary_beam
     # the grid of the kernel runs over offsets -n .. n - 1: the first row and column are never needed
-    term = ToeplitzTerm(np.ascontiguousarray(kernel[1:, 1:]), primary_beam)
+    term = ToeplitzTerm(np.ascontiguousarray(kernel[1:, 1:]), primary_beam, cells)
     return Reduction(
         mask=mask,
         terms=(term,),
@@ -233,7 +234,6 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         null_chi_squared=chi_squared,
         noise_normalization=normalization,
         histogram=histogram,
-        uv_cells=cells,
         n_visibilities=n_visibilities,
         pixel_window=pixel_window,
         hashes=(data_hash(data, mask, primary_beam, pixel_window),),
@@ -257,7 +257,7 @@ def _merge_terms(terms):
     for term in terms:
         for i, other in enumerate(merged):
             if _same_beam(term.primary_beam, other.primary_beam):
-                merged[i] = ToeplitzTerm(other.kernel + term.kernel, term.primary_beam)
+                merged[i] = ToeplitzTerm(other.kernel + term.kernel, term.primary_beam, other.cells + term.cells)
                 break
         else:
             merged.append(term)

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 
-from ..errors import InputError
+from .errors import InputError
 
 
 def save_arrays(path, arrays):

@@ -1,0 +1,243 @@
+"""What a fit leaves behind: samples, summary, and the files a paper is written from."""
+
+import dataclasses
+import functools
+import json
+import os
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from . import __version__
+from .derived import shape_parameters, source_parameters, unwrap_about_mean
+from .errors import InputError
+from .files import save_json, write_atomically
+from .model import Model
+
+N_SOURCE_SAMPLES = 60
+"""Samples whose source is reconstructed for the errors of magnification and flux."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """The outcome of a fit.
+
+    Attributes:
+        model: the Model that was fitted.
+        method, seed: of the search.
+        vectors: equal-weight posterior samples of the n free parameters, shape (M, n).
+        log_likelihood: ln E - ln E_null of each, shape (M,), or None (Gaussian approximation).
+        n_chains: chains that the samples come from, in order.
+        best_vector, best_log_likelihood: the point of highest posterior density.
+        diagnostics: of the search, by name.
+        log_evidence_minus_null: ln Z - ln E_null of the whole model from nested sampling, or None.
+        n_evaluations, n_gradients, wall_seconds: cost.
+        notes: sentences about the data that the reader should know.
+    """
+
+    model: Model
+    method: str
+    seed: int
+    vectors: np.ndarray
+    log_likelihood: np.ndarray | None
+    n_chains: int
+    best_vector: np.ndarray
+    best_log_likelihood: float
+    diagnostics: dict
+    log_evidence_minus_null: float | None
+    n_evaluations: int
+    n_gradients: int
+    wall_seconds: float
+    notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def best(self):
+        """(inversion, geometry) at the best-fitting parameters."""
+        return self.model.invert(jnp.asarray(self.best_vector))
+
+    @functools.cached_property
+    def derived(self):
+        """Samples of derived quantities by path: dict path -> (samples, value at the best fit)."""
+        shapes = shape_parameters(self.model, self.vectors)
+        at_best = shape_parameters(self.model, self.best_vector[None])
+        values = {}
+        for path, samples in shapes.items():
+            if path.endswith("position_angle"):
+                samples = unwrap_about_mean(samples)
+                at_best[path] = samples.mean() + (at_best[path] - samples.mean() + 90.0) % 180.0 - 90.0
+            values[path] = (samples, float(at_best[path][0]))
+        stride = max(1, len(self.vectors) // N_SOURCE_SAMPLES)
+        rows = [source_parameters(self.model, vector) for vector in self.vectors[::stride]]
+        best = source_parameters(self.model, self.best_vector)
+        for path in best:
+            values[path] = (np.array([row[path] for row in rows]), best[path])
+        return values
+
+    @property
+    def warnings(self):
+        """Everything about this fit that a referee would ask about."""
+        return [*self.notes, *search_warnings(self)]
+
+    def summary(self):
+        """The content of `summary.json`."""
+        inversion, _ = self.best
+        reduction = self.model.normal.reduction
+        null = reduction.log_evidence_null
+        minus_null = self.log_evidence_minus_null
+        return {
+            "parameters": {
+                path: statistics(self.vectors[:, i], self.best_vector[i])
+                for i, path in enumerate(self.model.parameters.paths)
+            },
+            "derived": {path: statistics(samples, best) for path, (samples, best) in self.derived.items()},
+            "log_evidence": None if minus_null is None else minus_null + null,
+            "max_log_evidence": self.best_log_likelihood + null,
+            "max_log_evidence_minus_null": self.best_log_likelihood,
+            "terms": inversion.terms,
+            "n_visibilities": reduction.n_visibilities,
+            "n_real_data": 2 * reduction.n_visibilities,
+            "n_image_pixels": self.model.normal.mask.n_pixels,
+            "n_source_pixels": self.model.n_source,
+            "rank": self.model.normal.rank,
+            "operator": self.model.normal.method,
+            "positive": self.model.pixel_source.positive,
+            "pixel_scale": self.model.normal.mask.grid.pixel_scale,
+            "n_evaluations": self.n_evaluations,
+            "n_gradients": self.n_gradients,
+            "wall_seconds": self.wall_seconds,
+            "seconds_per_evaluation": self.wall_seconds / max(1, self.n_evaluations),
+            "method": self.method,
+            "diagnostics": {**self.diagnostics, "kkt": inversion.kkt},
+            "version": __version__,
+            "seed": self.seed,
+            "data_hashes": reduction.hashes,
+            "warnings": self.warnings,
+        }
+
+    def save(self, directory, *, data_section=None, phase_center=None):
+        """Write summary.json, posterior.nc, best_fit.yaml, normal.npz and the FITS products to a folder.
+
+        Args:
+            directory: made if it is not there.
+            data_section: the `data:` list of the model file, kept in best_fit.yaml.
+            phase_center: (ra, dec) in degrees for the FITS headers.
+        """
+        import yaml
+
+        from .products import best_fit_content, write_fits_products
+
+        directory = Path(directory)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot create {directory}: {error.strerror}") from None
+        normal = self.model.normal
+        normal.reduction.save(directory / "normal.npz", method=normal.method, phase_center=phase_center)
+        content = best_fit_content(self, data_section)
+        text = yaml.safe_dump(content, sort_keys=False, width=100)
+        write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
+        write_fits_products(self, directory, phase_center)
+        partial = directory / "posterior.nc.partial"
+        self.to_arviz().to_netcdf(str(partial))
+        os.replace(partial, directory / "posterior.nc")
+        save_json(directory / "summary.json", self.summary())
+
+    def to_arviz(self):
+        """ArviZ InferenceData: free parameters by path, shape (chains, draws)."""
+        import arviz
+
+        shape = (self.n_chains, -1)
+        posterior = {path: self.vectors[:, i].reshape(shape) for i, path in enumerate(self.model.parameters.paths)}
+        stats = None if self.log_likelihood is None else {"lp": self.log_likelihood.reshape(shape)}
+        return arviz.from_dict(posterior=posterior, sample_stats=stats)
+
+    def report(self, directory):
+        """Save to a folder and write its report.html; returns the path of the report."""
+        from .report import write_report
+
+        self.save(directory)
+        return write_report(directory)
+
+
+def statistics(samples, best):
+    """Median, mean, standard deviation, 16 % and 84 % quantiles of samples (M,), and the best-fitting value."""
+    samples = np.asarray(samples, dtype=float)
+    samples = samples[np.isfinite(samples)]
+    if not len(samples):
+        return {key: None for key in ("median", "mean", "std", "q16", "q84")} | {"map": float(best)}
+    low, median, high = np.quantile(samples, [0.16, 0.5, 0.84])
+    return {
+        "median": median,
+        "mean": samples.mean(),
+        "std": samples.std(),
+        "q16": low,
+        "q84": high,
+        "map": float(best),
+    }
+
+
+def search_warnings(result):
+    """Sentences about convergence, modes and priors that the posterior touches."""
+    sentences, d = [], result.diagnostics
+    if result.method == "optimize":
+        sentences.append("errors are those of the Gaussian at the optimum (Laplace), not of a sampled posterior")
+    if d.get("r_hat_max", 1.0) > 1.01:
+        sentences.append(f"chains not converged: largest R-hat {d['r_hat_max']:.3f} (want < 1.01)")
+    if d.get("ess_bulk_min", np.inf) < 400:
+        sentences.append(f"smallest bulk effective sample size {d['ess_bulk_min']:.0f} (want > 400): draw more")
+    if d.get("divergences", 0):
+        sentences.append(f"{d['divergences']} divergent transitions")
+    close = [b for b in d.get("basins", []) if b["log_posterior"] > d["basins"][0]["log_posterior"] - 10.0]
+    if len(close) > 1:
+        sentences.append(f"{len(close)} separate maxima within 10 in ln posterior: consider nautilus")
+    sentences += _edges(result)
+    if not result.best[0].kkt["converged"]:
+        sentences.append("the positive source at the best fit did not converge")
+    if result.model.pixel_source.positive:
+        sentences.append(
+            "the evidence of a positive source is the Gaussian formula at the constrained mode, not an integral"
+        )
+    return sentences
+
+
+def _edges(result):
+    sentences = []
+    for i, (path, prior) in enumerate(zip(result.model.parameters.paths, result.model.parameters.priors)):
+        bounded = {"uniform": 0, "loguniform": 0, "truncnormal": 2}.get(prior.name)
+        if bounded is None or prior.parents:
+            continue
+        low, high = prior.arguments[bounded : bounded + 2]
+        q = np.quantile(result.vectors[:, i], [0.01, 0.99])
+        if prior.name == "loguniform":
+            (low, high), q = np.log([low, high]), np.log(q)
+        margin = 0.01 * (high - low)
+        if q[0] < low + margin or q[1] > high - margin:
+            sentences.append(f"the posterior of {path} touches the edge of its prior {prior}")
+    return sentences
+
+
+def load_results(pattern):
+    """Astropy Table of many fits: one row a `summary.json`, columns medians and errors by path.
+
+    Args:
+        pattern: glob of result folders, such as "runs/*".
+    """
+    import glob
+
+    from astropy.table import Table
+
+    rows = []
+    for folder in sorted(glob.glob(str(pattern))):
+        file = Path(folder) / "summary.json"
+        if not file.exists():
+            continue
+        summary = json.loads(file.read_text())
+        row = {"folder": folder, "max_log_evidence": summary["max_log_evidence"], "method": summary["method"]}
+        for path, values in {**summary["parameters"], **summary["derived"]}.items():
+            row[path], row[f"{path}.std"] = values["median"], values["std"]
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{pattern}: no folder with a summary.json")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return Table({c: [row.get(c, np.nan) if row.get(c) is not None else np.nan for row in rows] for c in columns})

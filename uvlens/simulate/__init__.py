@@ -1,0 +1,18 @@
+"""Synthetic observations: antenna tables, uv tracks, thermal noise, and skies to look at."""
+
+from .arrays import Array
+from .noise import sefd_from_tsys, visibility_sigma
+from .observe import observe
+from .sky import lensed_image, read_fits_sky, write_fits_sky
+from .uvtracks import uv_tracks
+
+__all__ = [
+    "Array",
+    "lensed_image",
+    "observe",
+    "read_fits_sky",
+    "sefd_from_tsys",
+    "uv_tracks",
+    "visibility_sigma",
+    "write_fits_sky",
+]

@@ -1,0 +1,82 @@
+"""Sky coordinates: offsets from a phase centre, and the FITS headers of images."""
+
+import numpy as np
+
+from .conventions import ARCSEC
+from .errors import InputError
+
+
+def sky_offset(ra, dec, phase_center):
+    """(x, y) [arcsec East, North] of a position, by the SIN projection about the phase centre.
+
+    l = cos dec sin(ra - ra0), m = sin dec cos dec0 - cos dec sin dec0 cos(ra - ra0).
+
+    Args:
+        ra, dec: degrees, or text that astropy understands ("05h38m16.0s", "-50d30m50s").
+        phase_center: (ra, dec) in degrees.
+    """
+    from astropy.coordinates import Angle
+
+    try:
+        ra = ra if isinstance(ra, int | float) else Angle(ra, unit="hourangle").degree
+        dec = dec if isinstance(dec, int | float) else Angle(dec, unit="deg").degree
+    except (ValueError, TypeError) as error:
+        raise InputError(f"center: cannot read ra {ra!r}, dec {dec!r} ({error})") from None
+    ra, dec, ra0, dec0 = np.deg2rad([ra, dec, *phase_center])
+    l = np.cos(dec) * np.sin(ra - ra0)
+    m = np.sin(dec) * np.cos(dec0) - np.cos(dec) * np.sin(dec0) * np.cos(ra - ra0)
+    return float(l / ARCSEC), float(m / ARCSEC)
+
+
+def image_header(grid, phase_center=None, unit=None):
+    """FITS header of an image on a grid whose columns are written from East to West.
+
+    RA---SIN / DEC--SIN about the phase centre; without one, offsets about (0, 0), said in a COMMENT.
+    """
+    from astropy.io import fits
+
+    rows, columns = grid.shape
+    degrees = grid.pixel_scale / 3600.0
+    ra, dec = phase_center or (0.0, 0.0)
+    header = fits.Header()
+    header["CTYPE1"], header["CTYPE2"] = "RA---SIN", "DEC--SIN"
+    header["CUNIT1"], header["CUNIT2"] = "deg", "deg"
+    header["CRVAL1"], header["CRVAL2"] = ra, dec
+    header["CDELT1"], header["CDELT2"] = -degrees, degrees
+    header["CRPIX1"] = 0.5 * (columns + 1) + grid.center[0] / grid.pixel_scale
+    header["CRPIX2"] = 0.5 * (rows + 1) - grid.center[1] / grid.pixel_scale
+    header["RADESYS"] = "ICRS"
+    if unit is not None:
+        header["BUNIT"] = unit
+    if phase_center is None:
+        header["COMMENT"] = "phase centre unknown: coordinates are offsets from (0, 0)"
+    return header
+
+
+def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None):
+    """Write an image [row = y, column = x] as FITS with East to the left.
+
+    Args:
+        path: file, replaced if it is there.
+        image: shape `grid.shape`.
+        grid: PixelGrid.
+        phase_center: (ra, dec) in degrees, or None.
+        unit: BUNIT.
+        beam: Beam, written as BMAJ, BMIN, BPA.
+    """
+    import io
+
+    from astropy.io import fits
+
+    from .files import write_atomically
+
+    header = image_header(grid, phase_center, unit)
+    if beam is not None:
+        header["BMAJ"], header["BMIN"], header["BPA"] = (
+            beam.major / 3600.0,
+            beam.minor / 3600.0,
+            beam.position_angle,
+        )
+    stream = io.BytesIO()
+    fits.PrimaryHDU(np.asarray(image)[:, ::-1], header).writeto(stream)
+    write_atomically(path, lambda out: out.write(stream.getvalue()))
