@@ -15,9 +15,14 @@ def save_arrays(path, arrays):
 
 
 def save_json(path, value):
-    """Write JSON atomically; NaN and infinities become null."""
-    text = json.dumps(_plain(value), indent=1, allow_nan=False)
+    """Write JSON atomically."""
+    text = to_json(value)
     write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+def to_json(value):
+    """JSON text of dicts, lists, numbers and arrays; NaN and infinities become null."""
+    return json.dumps(_plain(value), indent=1, allow_nan=False)
 
 
 def write_atomically(path, write):

@@ -48,7 +48,7 @@ class ModelFile:
     Attributes:
         path: where it came from.
         content: the mapping, variables expanded.
-        data, image_plane: what to read and where to look.
+        data, image_plane: what to read and where to look; data_items is the `data:` list as it was written.
         lens, source: components with priors in place.
         positions: (xy, threshold) or None.
         method, seed, options: of the fit.
@@ -57,6 +57,7 @@ class ModelFile:
     path: Path
     content: dict
     data: tuple[DataEntry, ...]
+    data_items: list
     image_plane: ImagePlane
     lens: LensPlane
     source: object
@@ -84,7 +85,11 @@ class ModelFile:
             raise InputError("nuisances: calibration nuisances are not available in this version")
         method, seed, options = _fit(root.section("fit", {}))
         root.finish()
-        return ModelFile(path, content, data, image_plane, lens, source, positions, method, seed, options)
+        return ModelFile(path, content, data, entries, image_plane, lens, source, positions, method, seed, options)
+
+    def replace_components(self, change):
+        """The same file with `change` applied to the lens and to the source."""
+        return dataclasses.replace(self, **{key: change({key: getattr(self, key)})[key] for key in ("lens", "source")})
 
     def load_data(self, note=lambda _: None):
         """The data sets with their weights and primary beams settled; `note` gets one sentence for each choice."""
@@ -129,7 +134,9 @@ def parse_lens(value, path):
     if redshift is not None:
         redshift = as_number(redshift, section.name("redshift"), positive=True)
     items = as_list(section.require("mass"), section.name("mass"))
-    mass = [_component(Section(item, f"{section.name('mass')}.{i}"), MASS_PROFILES) for i, item in enumerate(items)]
+    mass = [
+        parse_component(Section(item, f"{section.name('mass')}.{i}"), MASS_PROFILES) for i, item in enumerate(items)
+    ]
     if not mass:
         raise InputError(f"{section.name('mass')}: expected at least one profile")
     if section.get("light"):
@@ -186,7 +193,8 @@ def _argument(value):
     return value
 
 
-def _component(section, profiles):
+def parse_component(section, profiles):
+    """A component from its section, `profile:` naming one of `profiles`."""
     name = section.choice("profile", list(profiles))
     kind = profiles[name]
     fields = [field for field in dataclasses.fields(kind)]
@@ -196,11 +204,17 @@ def _component(section, profiles):
         value = section.require(field.name) if required else section.get(field.name)
         if value is not None:
             values[field.name] = parse_parameter(value, section.name(field.name))
+    if not {"position_angle"} & set(values):
+        values |= {key: 0.0 for key in ("e1", "e2", "gamma1", "gamma2") if _unset(key, fields, values)}
     section.finish()
     try:
         return kind(**values)
     except InputError as error:
         raise InputError(f"{section.path}: {error}") from None
+
+
+def _unset(key, fields, values):
+    return key in [field.name for field in fields] and key not in values
 
 
 def _mesh(section):

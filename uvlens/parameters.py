@@ -43,6 +43,10 @@ class Parameters:
         """Paths of every number in the tree, free, tied and fixed."""
         return tuple(self._leaves)
 
+    def stated(self, path):
+        """The number, prior or tie at a path, as it was stated."""
+        return self._leaves[path]
+
     def _resolve_order(self, free):
         """Every path after the ones that its value or prior depends on."""
         graph = {path: set(free[path].parents) if path in free else set() for path in self._leaves}

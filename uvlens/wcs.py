@@ -6,23 +6,32 @@ from .conventions import ARCSEC
 from .errors import InputError
 
 
+def sky_position(ra, dec, name="center"):
+    """(ra, dec) in degrees from numbers [deg] or text that astropy understands ("05h38m16.0s", "-50d30m50s").
+
+    Raises:
+        InputError: naming `name`.
+    """
+    from astropy.coordinates import Angle
+
+    try:
+        ra = float(ra) if isinstance(ra, int | float) else Angle(ra, unit="hourangle").degree
+        dec = float(dec) if isinstance(dec, int | float) else Angle(dec, unit="deg").degree
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name}: cannot read ra {ra!r}, dec {dec!r} ({error})") from None
+    return float(ra), float(dec)
+
+
 def sky_offset(ra, dec, phase_center):
     """(x, y) [arcsec East, North] of a position, by the SIN projection about the phase centre.
 
     l = cos dec sin(ra - ra0), m = sin dec cos dec0 - cos dec sin dec0 cos(ra - ra0).
 
     Args:
-        ra, dec: degrees, or text that astropy understands ("05h38m16.0s", "-50d30m50s").
+        ra, dec: as for `sky_position`.
         phase_center: (ra, dec) in degrees.
     """
-    from astropy.coordinates import Angle
-
-    try:
-        ra = ra if isinstance(ra, int | float) else Angle(ra, unit="hourangle").degree
-        dec = dec if isinstance(dec, int | float) else Angle(dec, unit="deg").degree
-    except (ValueError, TypeError) as error:
-        raise InputError(f"center: cannot read ra {ra!r}, dec {dec!r} ({error})") from None
-    ra, dec, ra0, dec0 = np.deg2rad([ra, dec, *phase_center])
+    ra, dec, ra0, dec0 = np.deg2rad([*sky_position(ra, dec), *phase_center])
     l = np.cos(dec) * np.sin(ra - ra0)
     m = np.sin(dec) * np.cos(dec0) - np.cos(dec) * np.sin(dec0) * np.cos(ra - ra0)
     return float(l / ARCSEC), float(m / ARCSEC)

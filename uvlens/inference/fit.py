@@ -18,6 +18,12 @@ from .density import IMPOSSIBLE, Density
 from .optimize import Optimum, basins, climb, laplace_covariance, optimize
 
 METHODS = ("auto", "optimize", "nuts", "nautilus")
+_CLIMBING = ("n_starts", "n_screen")
+_OPTIONS = {
+    "optimize": _CLIMBING,
+    "nuts": (*_CLIMBING, "n_chains", "n_warmup", "n_draws", "target_accept"),
+    "nautilus": ("n_live", "n_effective"),
+}
 _LAPLACE_DRAWS = 2000
 
 
@@ -47,17 +53,15 @@ def fit(model, method="auto", *, seed=1, directory=None, resume=False, progress=
     search = {"optimize": _optimize, "nuts": _nuts, "nautilus": _nautilus}.get(method)
     if search is None:
         raise InputError(f"method must be {', '.join(METHODS)}, got {method!r}")
+    for name in options:
+        if name not in _OPTIONS[method]:
+            raise InputError(f"fit: {name} is not an option of {method}, which takes {', '.join(_OPTIONS[method])}")
     if len(model.parameters) == 0:
         raise InputError("nothing to fit: every parameter is fixed; use evaluate")
     checkpoint = _prepare(model, method, seed, directory, resume)
     started = time.perf_counter()
     density = Density(model)
-    try:
-        fields = search(density, seed, checkpoint, resume, progress, dict(options))
-    except TypeError as error:
-        if "unexpected keyword" in str(error):
-            raise InputError(f"fit: {str(error).split('() ')[-1]} for method {method}") from None
-        raise
+    fields = search(density, seed, checkpoint, resume, progress, dict(options))
     wall = time.perf_counter() - started
     result = Result(
         model=model,
@@ -154,7 +158,7 @@ def _optimize(density, seed, checkpoint, resume, progress, options):
 
 
 def _nuts(density, seed, checkpoint, resume, progress, options):
-    climbing = {key: options.pop(key) for key in ("n_starts", "n_screen") if key in options}
+    climbing = {key: options.pop(key) for key in _CLIMBING if key in options}
     optima, covariance = _climb_and_measure(density, seed, checkpoint, resume, progress, **climbing)
     chains = nuts.sample(density, optima[0].z, covariance, seed, checkpoint=checkpoint, progress=progress, **options)
     n_chains, n_draws, n = chains.z.shape

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,14 +63,9 @@ def sample(
     Returns:
         Chains.
     """
-    arrays, static = eqx.partition(density.model, eqx.is_array)
-
-    def potential_of(arrays):
-        model = eqx.combine(arrays, static)
-        return lambda z: -model.log_posterior(z)
-
+    model = density.model
     kernel = NUTS(
-        potential_fn_gen=potential_of,
+        potential_fn=lambda z: -model.log_posterior(z),
         dense_mass=True,
         adapt_mass_matrix=False,
         inverse_mass_matrix=jnp.asarray(covariance),
@@ -80,27 +74,26 @@ def sample(
         max_tree_depth=7,
     )
 
-    def advance(state, arrays, length):
+    @jax.jit
+    def advance(state):
         def step(state, _):
-            state = kernel.sample(state, (arrays,), {})
+            state = kernel.sample(state, (), {})
             return state, {key: getattr(state, key) for key in _COLLECTED}
 
-        return jax.lax.scan(step, state, None, length=length)
+        return jax.lax.scan(step, state, None, length=_BLOCK)
 
-    advance = jax.jit(advance, static_argnums=2)
     total = n_warmup + n_draws
     root = np.linalg.cholesky(covariance)
     chains, report = [], progress or (lambda *_: None)
     for chain in range(n_chains):
         key, start_key = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(seed), chain))
         first = jnp.asarray(start + root @ np.asarray(jax.random.normal(start_key, (density.size,))))
-        state = kernel.init(key, n_warmup, first, (arrays,), {})
+        state = kernel.init(key, n_warmup, first, (), {})
         file = None if checkpoint is None else f"{checkpoint}.chain{chain}.npz"
         state, blocks = _restore(file, state, {"seed": seed, "n_warmup": n_warmup, "n_free": density.size})
         done = sum(len(block["z"]) for block in blocks)
         while done < total:
-            # one block length for the whole run: one compilation
-            state, block = advance(state, arrays, _BLOCK)
+            state, block = advance(state)
             blocks.append({key: np.asarray(value) for key, value in block.items()})
             done += _BLOCK
             _save(file, state, blocks, {"seed": seed, "n_warmup": n_warmup, "n_free": density.size})

@@ -75,21 +75,28 @@ def climb(density, z, max_iterations=200):
     return scipy.optimize.minimize(objective, z, jac=True, method="L-BFGS-B", options=options)
 
 
-def laplace_covariance(density, z, step=1e-3):
+def laplace_covariance(density, z):
     """Inverse of the negative Hessian of the log density at z, by central differences of the gradient (n, n).
 
+    The step along each coordinate is a third of its conditional standard deviation, found from a first, small one.
     Directions whose curvature is not positive get the prior's, 1.
     """
+    small = _negative_hessian(density, z, np.full(density.size, 1e-4))
+    steps = 0.3 / np.sqrt(np.maximum(np.diag(small), 1.0))
+    eigenvalues, vectors = np.linalg.eigh(_negative_hessian(density, z, steps))
+    eigenvalues = np.where(eigenvalues > 1e-3, eigenvalues, 1.0)
+    return (vectors / eigenvalues) @ vectors.T
+
+
+def _negative_hessian(density, z, steps):
     hessian = np.empty((density.size, density.size))
-    for i in range(density.size):
+    for i, step in enumerate(steps):
         offset = np.zeros(density.size)
         offset[i] = step
         _, above = density.value_and_gradient(z + offset)
         _, below = density.value_and_gradient(z - offset)
         hessian[i] = -(above - below) / (2.0 * step)
-    eigenvalues, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-    eigenvalues = np.where(eigenvalues > 1e-3, eigenvalues, 1.0)
-    return (vectors / eigenvalues) @ vectors.T
+    return 0.5 * (hessian + hessian.T)
 
 
 def basins(optima, covariance):

@@ -1,0 +1,151 @@
+"""The command line: one function a command, each a few lines over the library; nothing heavy is imported before use."""
+
+import sys
+import warnings
+
+import click
+
+from . import __version__
+from .errors import InputError, UVLensWarning
+
+
+class _Group(click.Group):
+    """Turns an InputError into one line and exit status 2."""
+
+    def invoke(self, ctx):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("always", category=UVLensWarning)
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except InputError as error:
+                click.echo(f"uvlens: {' '.join(str(error).split())}", err=True)
+                ctx.exit(2)
+            except KeyboardInterrupt:
+                click.echo("uvlens: interrupted", err=True)
+                ctx.exit(1)
+            except (MemoryError, OSError) as error:
+                click.echo(f"uvlens: {type(error).__name__}: {error}", err=True)
+                ctx.exit(1)
+
+
+def _show_warning(message, category, *_args, **_kwargs):
+    click.echo(f"warning: {message}", err=True)
+
+
+def _note(sentence):
+    click.echo(sentence, err=True)
+
+
+def _print_json(value):
+    from .files import to_json
+
+    click.echo(to_json(value))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="uvlens")
+def main():
+    """Strong-lens models fitted directly to interferometric visibilities."""
+
+
+@main.command()
+@click.option("--out", default="demo", show_default=True, help="Folder for the data, the fit and the report.")
+def demo(out):
+    """Simulate an ALMA observation of a lensed galaxy, fit it, write the report."""
+    from .commands import run_demo
+
+    run_demo(out, _note)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
+@click.option("--uv-unit", help="Of a text table: lambda or m.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(data, sign, uv_unit, as_json):
+    """What is in a file of visibilities."""
+    from .commands import describe_data, print_facts
+
+    facts = describe_data(data, _read_options(sign, uv_unit))
+    _print_json(facts) if as_json else print_facts(facts)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--out", required=True, help="FITS file; the beam goes to NAME.psf.fits, a picture to NAME.png.")
+@click.option("--weighting", type=click.Choice(["natural"]), default="natural", show_default=True)
+@click.option("--cell", type=float, help="Pixel scale [arcsec]; default: from the longest baselines.")
+@click.option("--size", type=int, help="Pixels a side; default: enough for the primary beam, at most 512.")
+@click.option("--center", type=float, nargs=2, default=(0.0, 0.0), help="East, North offset of the middle [arcsec].")
+@click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
+@click.option("--uv-unit", help="Of a text table: lambda or m.")
+def image(data, out, weighting, cell, size, center, sign, uv_unit):
+    """Dirty image and beam of a file of visibilities."""
+    from .commands import write_dirty_image
+
+    write_dirty_image(data, out, cell, size, center, _read_options(sign, uv_unit), _note)
+
+
+@main.command()
+@click.argument("simulation")
+@click.option("--out", required=True, help="File for the visibilities; its name chooses the format.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was simulated as JSON.")
+def simulate(simulation, out, as_json):
+    """Simulate an observation from a YAML file."""
+    from .commands import run_simulation
+
+    facts = run_simulation(simulation, out)
+    _print_json(facts) if as_json else _note(f"{facts['n_visibilities']} visibilities written to {out}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Value of a parameter; may be repeated.")
+@click.option("--gradient", is_flag=True, help="Also the gradient of ln E for every parameter.")
+@click.option("--operator", type=click.Choice(["auto", "fft", "lowrank"]), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(model, settings, gradient, operator, as_json):
+    """ln E of a model at fixed parameters (free ones at their prior medians unless --set)."""
+    from .commands import evaluate_model, print_facts
+
+    facts = evaluate_model(model, settings, gradient, operator, _note)
+    _print_json(facts) if as_json else print_facts(facts)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--out", help="Folder for the results; required unless --show-model.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder.")
+@click.option("--show-model", is_flag=True, help="Print the parameters with their priors, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def fit(model, out, resume, show_model, as_json):
+    """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html."""
+    from .commands import fit_model, print_model
+
+    if show_model:
+        print_model(model)
+        return
+    if out is None:
+        raise InputError("fit: --out names the folder for the results")
+    summary = fit_model(model, out, resume, _note)
+    if as_json:
+        _print_json(summary)
+
+
+@main.command()
+@click.argument("directory")
+def report(directory):
+    """Rebuild the report of a finished fit."""
+    from .report import write_report
+
+    _note(f"{write_report(directory)}")
+
+
+def _read_options(sign, uv_unit):
+    return {key: value for key, value in (("sign", sign), ("uv_unit", uv_unit)) if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""ln E of a model file at fixed parameters, with its gradient and what it costs."""
+
+import difflib
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import InputError
+from .model import Model
+from .parameters import path_name
+from .priors import Normal, SameAs, is_free
+from .schema import as_number
+
+_TIMED = 7
+
+
+def every_number_free(tree):
+    """The components with a placeholder prior in the place of every fixed number but the redshifts."""
+
+    def free(key, leaf):
+        if is_free(leaf) or isinstance(leaf, SameAs | str) or path_name(key).endswith("redshift"):
+            return leaf
+        return Normal(float(leaf), 1.0)
+
+    return jax.tree_util.tree_map_with_path(free, tree, is_leaf=lambda leaf: is_free(leaf) or isinstance(leaf, SameAs))
+
+
+def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note=lambda _: None):
+    """Evaluate a ModelFile: the dict that `uvlens evaluate --json` prints.
+
+    Args:
+        model_file: ModelFile.
+        settings: "path=value" for parameters that are to differ from their number or their prior's median.
+        gradient: also d ln E for every parameter.
+        operator: "auto", "fft" or "lowrank".
+        note: called with sentences about the data.
+    """
+    model_file = model_file.replace_components(every_number_free)
+    started = time.perf_counter()
+    data_sets = model_file.load_data(note)
+    read_seconds = time.perf_counter() - started
+    mask = model_file.build_mask(data_sets)
+    started = time.perf_counter()
+    normal = model_file.build_normal(data_sets, mask, operator)
+    reduction_seconds = time.perf_counter() - started
+    model = model_file.build_model(normal)
+    vector = parameter_vector(model, settings)
+    inversion, _ = model.invert(vector)
+    reduction = normal.reduction
+    facts = {
+        "log_evidence": inversion.log_evidence,
+        "log_evidence_minus_null": float(inversion.log_evidence_minus_null),
+        "terms": inversion.terms,
+        "parameters": dict(zip(model.parameters.paths, np.asarray(vector))),
+        "strength": float(model.strength(vector)),
+        "n_visibilities": reduction.n_visibilities,
+        "n_real_data": 2 * reduction.n_visibilities,
+        "n_image_pixels": mask.n_pixels,
+        "n_source_pixels": model.n_source,
+        "n_rays": model.n_rays,
+        "effective_parameters": float(inversion.effective_parameters),
+        "pixel_scale": mask.grid.pixel_scale,
+        "rank": normal.rank,
+        "operator": normal.method,
+        "kkt": inversion.kkt,
+        "read_seconds": read_seconds,
+        "reduction_seconds": reduction_seconds,
+        "seconds": seconds_per_evaluation(model, vector),
+    }
+    if gradient:
+        function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector))
+        facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(model, vector)[1])))
+        facts["seconds_with_gradient"] = seconds_per_evaluation(model, vector, function)
+    if not np.isfinite(facts["log_evidence"]):
+        raise InputError("ln E is not finite at these parameters: is an ellipticity >= 1 or a radius negative?")
+    return facts
+
+
+def parameter_vector(model: Model, settings):
+    """Prior medians (numbers as they are), with "path=value" settings in their place, shape (n,)."""
+    vector = np.array(model.parameters.median())
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: expected PATH=VALUE")
+        if path not in model.parameters.paths:
+            near = difflib.get_close_matches(path, model.parameters.paths, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(model.parameters.paths)}"
+            raise InputError(f"--set {path}: not a parameter of the model ({hint})")
+        vector[model.parameters.paths.index(path)] = as_number(value, f"--set {path}")
+    return jnp.asarray(vector)
+
+
+def seconds_per_evaluation(model, vector, function=None):
+    """Median wall time of one evaluation at slightly different parameters each, compiled before."""
+    function = function or eqx.filter_jit(lambda model, vector: model.log_likelihood(vector))
+    jax.block_until_ready(function(model, vector))
+    times = []
+    for i in range(_TIMED):
+        moved = vector * (1.0 + 1e-5 * (i + 1))
+        started = time.perf_counter()
+        jax.block_until_ready(function(model, moved))
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))

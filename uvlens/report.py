@@ -1,0 +1,262 @@
+"""`report.html`: one self-contained page with the pictures, the numbers and where they came from."""
+
+import base64
+import html
+import io
+import json
+import platform
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from . import __version__
+from .errors import InputError
+from .files import write_atomically
+from .modelfile import parse_lens, parse_pixel_source
+from .normal import load_normal_operator
+from .schema import Section, load_yaml
+
+LABELS = {
+    "theta_E": ("$\\theta_E$", "arcsec"),
+    "e1": ("$e_1$", ""),
+    "e2": ("$e_2$", ""),
+    "slope": ("slope", ""),
+    "center_x": ("$x$", "arcsec East"),
+    "center_y": ("$y$", "arcsec North"),
+    "gamma1": ("$\\gamma_1$", ""),
+    "gamma2": ("$\\gamma_2$", ""),
+    "strength": ("ln strength", "dimensionless"),
+    "axis_ratio": ("$q$", ""),
+    "position_angle": ("PA", "deg E of N"),
+    "shear_strength": ("$\\gamma$", ""),
+    "shear_position_angle": ("PA$_\\gamma$", "deg E of N, of the stretch"),
+    "einstein_radius": ("", "arcsec"),
+    "magnification": ("", "source pixels with S/N > 3"),
+    "flux": ("", "Jy, unlensed"),
+    "image_flux": ("", "Jy, lensed"),
+    "effective_parameters": ("", "measured source parameters"),
+}
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1c2733;max-width:1080px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d5dde5;
+padding-bottom:.2rem}table{border-collapse:collapse;font-size:.88rem}td,th{padding:.22rem .7rem;text-align:right;
+border-bottom:1px solid #e6ebf0}td:first-child,th:first-child{text-align:left;font-family:ui-monospace,monospace}
+td:last-child,th:last-child{text-align:left;color:#5b6b7a}img{max-width:100%;height:auto}figure{margin:1rem 0}
+figcaption{font-size:.85rem;color:#5b6b7a}.warn{background:#fff6e0;border-left:4px solid #d9a400;padding:.5rem 1rem}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.3rem 1.2rem;font-size:.9rem}
+.facts b{display:block;font-size:1.05rem}
+@media print{body{max-width:none}h2{break-after:avoid}figure{break-inside:avoid}}
+"""
+
+
+def write_report(directory, truth=None):
+    """Write `report.html` and PNG figures from the files of a result folder; returns the path of the report.
+
+    Args:
+        directory: folder with summary.json, posterior.nc, best_fit.yaml and normal.npz.
+        truth: true values by parameter path, drawn in the corner plot; default: `truth.json` of the folder if there.
+
+    Raises:
+        InputError: a folder without these files.
+    """
+    directory = Path(directory)
+    summary = _read_summary(directory)
+    model = _load_best_model(directory)
+    samples, paths, n_chains = _read_samples(directory)
+    if truth is None and (directory / "truth.json").exists():
+        truth = json.loads((directory / "truth.json").read_text())
+    figures = _figures(model, samples, paths, n_chains, truth or {})
+    for name, (figure, _) in figures.items():
+        figure.savefig(directory / f"{name}.png")
+    page = _page(directory, summary, figures, paths, truth or {})
+    target = directory / "report.html"
+    write_atomically(target, lambda stream: stream.write(page.encode()))
+    return target
+
+
+def short_name(path):
+    """Label of a parameter path for plots: symbol, with the component's number from the second one on."""
+    *_, last = path.split(".")
+    label = LABELS.get(last, (last, ""))[0] or last
+    numbers = [part for part in path.split(".") if part.isdigit()]
+    return label if not numbers or numbers[-1] == "0" else f"{label} ({numbers[-1]})"
+
+
+def unit_of(path):
+    """Unit of a parameter path, in words."""
+    last = path.split(".")[-1]
+    return "dimensionless" if last == "strength" else LABELS.get(last, ("", ""))[1]
+
+
+def _read_summary(directory):
+    try:
+        return json.loads((directory / "summary.json").read_text())
+    except FileNotFoundError:
+        raise InputError(f"{directory}: no summary.json here; is it the folder of a finished fit?") from None
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{directory}/summary.json: {error}") from None
+
+
+def _load_best_model(directory):
+    from .model import Model
+
+    for name in ("best_fit.yaml", "normal.npz", "posterior.nc"):
+        if not (directory / name).exists():
+            raise InputError(f"{directory}: no {name} here; is it the folder of a finished fit?")
+    content = load_yaml(directory / "best_fit.yaml")
+    lens = parse_lens(content["lens"], "lens")
+    source = parse_pixel_source(Section(content["source"], "source"))
+    normal = load_normal_operator(directory / "normal.npz")
+    return Model(normal, lens, source, rays=content["image_plane"]["rays"])
+
+
+def _read_samples(directory):
+    import arviz
+
+    posterior = arviz.from_netcdf(str(directory / "posterior.nc"))["posterior"]
+    paths = [str(name) for name in posterior.data_vars]
+    arrays = [np.asarray(posterior[path]) for path in paths]
+    return np.stack([array.reshape(-1) for array in arrays], axis=1), paths, arrays[0].shape[0]
+
+
+def _figures(model, samples, paths, n_chains, truth):
+    """name -> (figure, caption)."""
+    from . import plot
+
+    vector = jnp.zeros(0)
+    inversion, geometry = model.invert(vector)
+    lens = model.lens(vector)
+    logarithmic = [path.endswith("strength") and "regularization" in path for path in paths]
+    shown = np.where(logarithmic, np.log(np.where(logarithmic, samples, 1.0)), samples)
+    names = [short_name(path) for path in paths]
+    true_values = [truth.get(path) for path in paths]
+    figures = {
+        "dirty": (
+            plot.plot_dirty(model, inversion, lens),
+            "Naturally weighted dirty images of the data, of the model and of their difference. White contours at "
+            "5, 10, 20, ... times the noise, black ones at 3, 4, 5 (negative dashed). Critical curves in cyan; the "
+            "ellipse is the synthesised beam.",
+        ),
+        "source": (
+            plot.plot_source(model, inversion, geometry, lens),
+            "Reconstructed source and its signal to noise, with the caustics; the white contour is S/N = 3.",
+        ),
+        "image_plane": (
+            plot.plot_image_plane(model, inversion, lens),
+            "Model of the sky before the interferometer, with the critical curves, and the magnification.",
+        ),
+        "uv_distance": (
+            plot.plot_uv_distance(model, inversion),
+            "Amplitudes against uv distance (rms in bins of equal weight, noise power removed), and the weighted "
+            "mean of the residual visibilities in the same bins.",
+        ),
+        "residuals": (
+            plot.plot_residual_histogram(model, inversion),
+            "Residual visibilities averaged in uv cells, in units of their errors.",
+        ),
+        "corner": (
+            plot.plot_corner(shown, names, true_values if truth else None),
+            "Posterior: 39 % and 86 % regions, medians and 16 to 84 % ranges"
+            + ("; red lines mark the true values." if truth else "."),
+        ),
+    }
+    if n_chains > 1:
+        figures["traces"] = (plot.plot_traces(shown, names, n_chains), "The chains.")
+    return figures
+
+
+def _embed(name, figure, caption):
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    data = base64.b64encode(stream.getvalue()).decode()
+    alt = html.escape(caption.split(".")[0])
+    return (
+        f'<figure id="{name}"><img alt="{alt}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _table(values, truth):
+    head = "<tr><th>parameter</th><th>median</th><th>-</th><th>+</th><th>best fit</th>"
+    head += ("<th>truth</th><th>sigma off</th>" if truth else "") + "<th>unit</th></tr>"
+    rows = []
+    for path, s in values.items():
+        if s["median"] is None:
+            continue
+        digits = _digits(s["std"])
+        cells = [s["median"], s["median"] - s["q16"], s["q84"] - s["median"], s["map"]]
+        text = "".join(f"<td>{_number(value, digits)}</td>" for value in cells)
+        if truth:
+            known = truth.get(path)
+            off = None if known is None or not s["std"] else (s["median"] - known) / s["std"]
+            text += f"<td>{'' if known is None else _number(known, digits)}</td>"
+            text += f"<td>{'' if off is None else f'{off:+.1f}'}</td>"
+        rows.append(f"<tr><td>{html.escape(path)}</td>{text}<td>{html.escape(unit_of(path))}</td></tr>")
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _digits(sigma):
+    """Decimals that show two significant figures of an error."""
+    if not sigma or not np.isfinite(sigma):
+        return 4
+    return int(np.clip(1 - np.floor(np.log10(sigma)), 0, 9))
+
+
+def _number(value, digits):
+    if value is None:
+        return ""
+    return f"{value:.2e}" if value != 0 and (abs(value) < 1e-4 or abs(value) >= 1e6) else f"{value:.{digits}f}"
+
+
+def _page(directory, summary, figures, paths, truth):
+    terms, s = summary["terms"], summary
+    n_real = s["n_real_data"]
+    gamma = s["derived"]["source.effective_parameters"]["map"]
+    evidence = s["log_evidence"] if s["log_evidence"] is not None else s["max_log_evidence"]
+    name = "ln Z of the model" if s["log_evidence"] is not None else "ln E at the best fit"
+    facts = {
+        "visibilities": f"{s['n_visibilities']:,}",
+        "chi squared / real numbers": f"{terms['chi_squared']:,.1f} / {n_real:,}",
+        "source parameters measured": f"{gamma:.1f} of {s['n_source_pixels']}",
+        name: f"{evidence:,.2f}",
+        "image pixels": f'{s["n_image_pixels"]:,} of {s["pixel_scale"]:.4f}"',
+        "operator": s["operator"] + (f", rank {s['rank']}" if s["rank"] else ""),
+        "method": s["method"],
+        "likelihoods / gradients": f"{s['n_evaluations']:,} / {s['n_gradients']:,}",
+        "time": f"{s['wall_seconds']:.0f} s, {1e3 * s['seconds_per_evaluation']:.0f} ms each",
+    }
+    grid = "".join(f"<div>{html.escape(key)}<b>{html.escape(value)}</b></div>" for key, value in facts.items())
+    warnings = "".join(f"<li>{html.escape(text)}</li>" for text in s["warnings"])
+    block = f'<div class="warn"><ul>{warnings}</ul></div>' if warnings else ""
+    pictures = {key: _embed(key, figure, caption) for key, (figure, caption) in figures.items()}
+    best = html.escape((directory / "best_fit.yaml").read_text())
+    versions = html.escape(", ".join(f"{key} {value}" for key, value in _versions().items()))
+    hashes = html.escape(", ".join(h[:16] for h in s["data_hashes"]))
+    sections = [
+        f"<h2>Summary</h2><div class='facts'>{grid}</div>{block}",
+        f"<h2>Data, model, residual</h2>{pictures['dirty']}",
+        f"<h2>Source</h2>{pictures['source']}",
+        f"<h2>Image plane</h2>{pictures['image_plane']}",
+        f"<h2>Visibilities</h2>{pictures['uv_distance']}{pictures['residuals']}",
+        f"<h2>Parameters</h2>{_table(s['parameters'], truth)}",
+        f"<h2>Derived</h2>{_table(s['derived'], truth)}",
+        f"<h2>Posterior</h2>{pictures['corner']}{pictures.get('traces', '')}",
+        f"<h2>Best fit</h2><pre>{best}</pre>",
+        f"<h2>Provenance</h2><p>{versions}; seed {s['seed']}; data {hashes}</p>",
+    ]
+    title = html.escape(directory.resolve().name)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>uvlens: {title}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>Lens model: {title}</h1>"
+        f"<p>uvlens {__version__}</p>{''.join(sections)}</body></html>"
+    )
+
+
+def _versions():
+    import importlib.metadata
+
+    packages = ("jax", "numpy", "scipy", "numpyro", "equinox", "jax-finufft", "nautilus-sampler")
+    versions = {"uvlens": __version__, "Python": platform.python_version()}
+    return versions | {package: importlib.metadata.version(package) for package in packages}
