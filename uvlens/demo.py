@@ -21,21 +21,21 @@ SIMULATION = {
     },
     "source": {
         "redshift": 3.2,
-        # a disc with a bar of star-forming clumps: nothing that a Sersic profile describes
+        # a disc with clumps of star formation: nothing that a Sersic profile describes
         "light": [
             {
                 "profile": "Gaussian",
-                "flux": 1.6e-4,
+                "flux": 3.0e-4,
                 "sigma": 0.16,
                 "e1": 0.1,
                 "e2": 0.15,
                 "center_x": 0.12,
                 "center_y": 0.05,
             },
-            {"profile": "Gaussian", "flux": 0.7e-4, "sigma": 0.045, "center_x": 0.02, "center_y": -0.07},
-            {"profile": "Gaussian", "flux": 0.9e-4, "sigma": 0.05, "center_x": 0.21, "center_y": 0.14},
-            {"profile": "Gaussian", "flux": 0.5e-4, "sigma": 0.045, "center_x": 0.27, "center_y": -0.04},
-            {"profile": "Gaussian", "flux": 0.35e-4, "sigma": 0.045, "center_x": -0.04, "center_y": 0.17},
+            {"profile": "Gaussian", "flux": 1.3e-4, "sigma": 0.045, "center_x": 0.02, "center_y": -0.07},
+            {"profile": "Gaussian", "flux": 1.6e-4, "sigma": 0.05, "center_x": 0.21, "center_y": 0.14},
+            {"profile": "Gaussian", "flux": 0.9e-4, "sigma": 0.045, "center_x": 0.27, "center_y": -0.04},
+            {"profile": "Gaussian", "flux": 0.6e-4, "sigma": 0.045, "center_x": -0.04, "center_y": 0.17},
         ],
     },
 }
@@ -60,10 +60,10 @@ MODEL = {
     "source": {
         "redshift": 3.2,
         "pixels": {
-            "mesh": {"type": "rectangular", "shape": [26, 26], "extent": 0.6, "center": [0.1, 0.05]},
+            "mesh": {"type": "rectangular", "shape": [24, 24], "extent": 0.6, "center": [0.1, 0.05]},
             "regularization": {"type": "gradient", "strength": "auto"},
             "positive": True,
         },
     },
-    "fit": {"method": "nuts", "seed": 1, "n_starts": 4, "n_screen": 40, "n_warmup": 60, "n_draws": 240},
+    "fit": {"method": "nuts", "seed": 1, "n_warmup": 60, "n_draws": 280},
 }

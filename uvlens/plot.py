@@ -239,7 +239,7 @@ def plot_corner(samples, names, truth=None):
         fill_contours=True,
         levels=(0.393, 0.865),
         label_kwargs={"fontsize": 11},
-        labelpad=0.12,
+        labelpad=0.04,
         max_n_ticks=3,
     )
     for axis in figure.axes:

@@ -108,7 +108,7 @@ def fingerprint(model):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=4, n_screen=48):
+def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, n_screen=48):
     """(optima, covariance at the best), from the checkpoint where it has them."""
     file = None if checkpoint is None else f"{checkpoint}.optimum.npz"
     saved = load_arrays(file) if resume else None

@@ -8,6 +8,7 @@ import scipy.optimize
 from .density import IMPOSSIBLE
 
 _WALL = 1e4
+_FIRST_STEPS = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Optimum:
     start: float
 
 
-def optimize(density, rng, *, n_starts=4, n_screen=48, max_iterations=200, progress=None):
+def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, progress=None):
     """Maximise the posterior density from several starts.
 
-    `n_screen` draws from the prior are evaluated once; L-BFGS climbs from the best `n_starts` of them.
+    `n_screen` draws from the prior are evaluated once; L-BFGS makes a few steps from the best `n_starts` of them, and
+    goes on to the top from the better third.
 
     Args:
         density: Density of n parameters.
@@ -45,14 +47,20 @@ def optimize(density, rng, *, n_starts=4, n_screen=48, max_iterations=200, progr
     values = []
     for i, z in enumerate(draws):
         values.append(density.value(z))
-        report(f"screening starts, best {max(values):.1f}", 0.4 * (i + 1) / len(draws))
+        report(f"screening starts, best {max(values):.1f}", 0.2 * (i + 1) / len(draws))
     order = np.argsort(values)[::-1][:n_starts]
-    optima = []
+    begun = []
     for i, start in enumerate(order):
-        found = climb(density, draws[start], max_iterations)
-        optima.append(Optimum(found.x, -found.fun, values[start]))
+        found = climb(density, draws[start], _FIRST_STEPS)
+        begun.append(Optimum(found.x, -found.fun, values[start]))
+        report(f"first steps, best {max(o.value for o in begun):.1f}", 0.2 + 0.5 * (i + 1) / len(order))
+    begun.sort(key=lambda o: -o.value)
+    optima = []
+    for i, optimum in enumerate(begun[: -(-n_starts // 3)]):
+        found = climb(density, optimum.z, max_iterations)
+        optima.append(Optimum(found.x, -found.fun, optimum.start))
         best = max(o.value for o in optima)
-        report(f"climbing, best {best:.1f}", 0.4 + 0.6 * (i + 1) / len(order))
+        report(f"climbing, best {best:.1f}", 0.7 + 0.3 * (i + 1) / -(-n_starts // 3))
     return sorted(optima, key=lambda o: -o.value)
 
 

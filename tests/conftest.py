@@ -1,0 +1,50 @@
+"""Shared fixtures: small data whose brute force is quick, and the folder of telescope data."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+
+import uvlens as uvl
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Folder of the telescope data; tests that need it skip where it is not there."""
+    folder = Path(os.environ.get("UVLENS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no telescope data at {folder}: set UVLENS_DATA")
+    return folder
+
+
+def random_visibilities(n=60, seed=0, longest=4e5, signal=5.0, **extra):
+    """n visibilities of noise and a few off-centre points, weights of all sizes."""
+    rng = np.random.default_rng(seed)
+    radius, angle = longest * np.sqrt(rng.random(n)), rng.uniform(0.0, 2.0 * np.pi, n)
+    u, v = radius * np.cos(angle), radius * np.sin(angle)
+    weight = rng.uniform(0.3, 3.0, n)
+    x, y = rng.uniform(-0.6, 0.6, (2, 4))
+    vis = reference.fourier_matrix(u, v, x, y) @ (signal * rng.random(4))
+    vis = vis + (rng.normal(size=n) + 1j * rng.normal(size=n)) / np.sqrt(weight)
+    return uvl.Visibilities(u=u, v=v, vis=vis, weight=weight, **extra)
+
+
+@pytest.fixture
+def visibilities():
+    """60 visibilities."""
+    return random_visibilities()
+
+
+MASKS = {
+    "disc": lambda: uvl.Mask.disc(0.8, 0.12),
+    "annulus off-centre": lambda: uvl.Mask.annulus(0.25, 0.9, 0.13, center=(0.31, -0.17)),
+    "odd array": lambda: uvl.Mask.from_array(np.random.default_rng(3).random((11, 14)) > 0.4, 0.11, (-0.2, 0.1)),
+}
+
+
+@pytest.fixture(params=list(MASKS))
+def mask(request):
+    """Masks of different shape, parity and centre."""
+    return MASKS[request.param]()
