@@ -31,6 +31,19 @@ def random_visibilities(n=60, seed=0, longest=4e5, signal=5.0, **extra):
     return uvl.Visibilities(u=u, v=v, vis=vis, weight=weight, **extra)
 
 
+def lensed_visibilities(n, seed, lens, center=(0.06, 0.03), width=0.12, snr=3.0, longest=4e5):
+    """n visibilities of a lensed Gaussian spot, transformed exactly, with unit noise and an rms signal of `snr`."""
+    rng = np.random.default_rng(seed)
+    radius, angle = longest * np.sqrt(rng.random(n)), rng.uniform(0.0, 2.0 * np.pi, n)
+    u, v = radius * np.cos(angle), radius * np.sin(angle)
+    sky = uvl.Mask.disc(1.2, 0.03)
+    beta_x, beta_y = (np.asarray(b) for b in lens.ray_trace(sky.x, sky.y))
+    image = np.exp(-0.5 * ((beta_x - center[0]) ** 2 + (beta_y - center[1]) ** 2) / width**2)
+    vis = reference.fourier_matrix(u, v, sky.x, sky.y) @ image
+    vis = vis * snr / np.sqrt(np.mean(np.abs(vis) ** 2))
+    return uvl.Visibilities(u, v, vis + rng.normal(size=n) + 1j * rng.normal(size=n), np.ones(n))
+
+
 @pytest.fixture
 def visibilities():
     """60 visibilities."""

@@ -43,7 +43,7 @@ def model(data):
 @pytest.fixture(scope="module")
 def nuts(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nuts")
-    options = {"n_starts": 2, "n_screen": 10, "n_chains": 2, "n_warmup": 30, "n_draws": 120}
+    options = {"n_starts": 2, "n_screen": 10, "n_chains": 2, "n_warmup": 40, "n_draws": 150}
     return uvl.fit(model, method="nuts", seed=2, directory=folder, **options), folder, options
 
 
@@ -109,7 +109,7 @@ def test_files_of_a_result(nuts):
     assert set(summary["parameters"]["lens.mass.0.theta_E"]) == {"median", "mean", "std", "q16", "q84", "map"}
     assert np.isclose(summary["derived"]["lens.einstein_radius"]["median"], 0.9, atol=0.05)
     posterior = arviz.from_netcdf(folder / "posterior.nc").posterior
-    assert posterior["lens.mass.0.theta_E"].shape == (2, 120)
+    assert posterior["lens.mass.0.theta_E"].shape == (2, 150)
     page = report.read_text()
     assert "http" not in page.replace("http://www.w3.org", "") and page.count("data:image/png;base64") >= 6
     table = uvl.load_results(folder)

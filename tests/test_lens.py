@@ -41,7 +41,7 @@ def test_deflection_is_the_gradient_of_the_potential(component, positions):
 
 
 def test_convergence_is_half_the_divergence_of_the_deflection(component, positions):
-    xx, xy, yy = component.hessian(*positions)
+    xx, _, yy = component.hessian(*positions)
     assert np.allclose(0.5 * (xx + yy), component.convergence(*positions), atol=1e-12)
 
 

@@ -42,7 +42,7 @@ SIMULATION = {
 
 MODEL = {
     "data": [{"file": "demo.npz", "weights": "file"}],
-    "image_plane": {"pixel_scale": "auto", "mask": {"disc": {"radius": 2.1}}},
+    "image_plane": {"pixel_scale": "auto", "pixel_window": True, "mask": {"disc": {"radius": 2.1}}},
     "lens": {
         "redshift": 0.6,
         "mass": [

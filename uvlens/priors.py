@@ -152,7 +152,7 @@ def as_prior(value):
             raise InputError(f"prior {type(value).__name__} must be a distribution of one number")
         try:
             value.icdf(0.5)
-        except NotImplementedError:
+        except (NotImplementedError, ImportError):
             raise InputError(f"prior {type(value).__name__} has no quantile function (icdf) in numpyro") from None
         return Prior(type(value).__name__, (), lambda: value)
     raise InputError(f"not a prior: {value!r}")

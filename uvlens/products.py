@@ -143,7 +143,7 @@ def model_cells(model, inversion):
         seen = image if term.primary_beam is None else image * term.primary_beam
         vis = type2(mask.to_image(seen), term.cells.u, term.cells.v, mask.grid)
         if reduction.pixel_window:
-            vis = vis * np.sinc(term.cells.u * step) * np.sinc(term.cells.v * step)
+            vis = vis / (np.sinc(term.cells.u * step) * np.sinc(term.cells.v * step))
         predicted.append(vis)
     return predicted
 

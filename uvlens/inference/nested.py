@@ -64,7 +64,8 @@ def sample(density, seed, *, n_live=500, n_effective=2000, checkpoint=None, resu
     report = progress or (lambda *_: None)
     step = max(200, n_live)
     while not sampler.run(n_eff=n_effective, n_like_max=sampler.n_like + step, discard_exploration=True):
-        report(f"nautilus: {sampler.n_like} likelihoods, ln Z {sampler.log_z:.2f}", sampler.n_eff / n_effective)
+        effective = 0.0 if sampler.n_eff is None else float(sampler.n_eff)
+        report(f"nautilus: {sampler.n_like} likelihoods, effective size {effective:.0f}", effective / n_effective)
     vectors, log_weight, log_likelihood = sampler.posterior()
     return NestedSamples(
         vectors=vectors,

@@ -11,6 +11,9 @@ from ..errors import InputError
 from ..files import load_arrays, save_arrays
 
 _BLOCK = 10
+_FIRST_STEP = 0.1
+"""numpyro's dual averaging pulls towards ten times this: 1 in units of the metric, right for a near-Gaussian posterior."""
+
 _COLLECTED = ("z", "potential_energy", "diverging", "num_steps", "accept_prob")
 
 
@@ -70,7 +73,7 @@ def sample(
         adapt_mass_matrix=False,
         inverse_mass_matrix=jnp.asarray(covariance),
         target_accept_prob=target_accept,
-        step_size=0.5,
+        step_size=_FIRST_STEP,
         max_tree_depth=7,
     )
 

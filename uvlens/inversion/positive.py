@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import ThreadpoolController
 
@@ -30,7 +31,7 @@ class Solution(NamedTuple):
         source: s, shape (S,), exactly >= 0 if positivity was asked for.
         kkt_residual: the larger of max |A s - D| where s is free and max(D - A s) where s is held at 0, over max |D|.
         n_factorizations: Cholesky decompositions used.
-        converged: whether every sign is right; False only if `max_factorizations` was reached.
+        converged: whether every sign is right.
     """
 
     source: Float[Array, " S"]
@@ -54,14 +55,15 @@ def solve_unconstrained(matrix, vector, allowed):
     return Solution(source, _kkt(matrix, vector, source, allowed, positive=False), jnp.array(1), jnp.array(True))
 
 
-def solve_positive(matrix, vector, allowed, max_factorizations=300):
+def solve_positive(matrix, vector, allowed, max_factorizations=100):
     """Solution with s >= 0 on the allowed indices, 0 elsewhere.
 
     Args:
         matrix: A, symmetric positive definite, shape (S, S).
         vector: D, shape (S,).
         allowed: boolean, shape (S,); False fixes s to 0.
-        max_factorizations: give up (converged = False) after that many.
+        max_factorizations: after that many, a CPU falls back on Lawson & Hanson's algorithm; elsewhere the solver
+            gives up (converged = False).
     """
     scale = jnp.diagonal(matrix) ** -0.5
     source, passive, steps, converged = jax.lax.platform_dependent(
@@ -152,7 +154,28 @@ def pivot_dynamic(matrix, vector, allowed, max_factorizations):
         if patience < 0:
             wrong = np.arange(len(vector)) == np.flatnonzero(wrong)[-1]
         passive = passive ^ wrong
-    return np.maximum(source, 0.0), passive, max_factorizations, False
+    return _lawson_hanson(matrix, vector, allowed, tolerance, max_factorizations)
+
+
+def _lawson_hanson(matrix, vector, allowed, tolerance, steps):
+    """The same by SciPy's one-index-at-a-time solver: slow, but it ends on nearly singular matrices too."""
+    free = np.flatnonzero(allowed)
+    root = scipy.linalg.cholesky(matrix[np.ix_(free, free)])
+    target = scipy.linalg.solve_triangular(root, vector[free], trans="T")
+    source = np.zeros_like(vector)
+    try:
+        source[free] = scipy.optimize.nnls(root, target)[0]
+    except RuntimeError:  # its own limit on iterations
+        return source, allowed, steps, False
+    passive = source > 0.0
+    refined = _refined_solve(matrix[np.ix_(passive, passive)], vector[passive])
+    if np.all(refined >= 0.0):
+        source[passive] = refined
+    gradient = matrix @ source - vector
+    right = np.all(
+        np.where(passive, np.abs(gradient) <= 100.0 * tolerance, ~allowed | (gradient >= -100.0 * tolerance))
+    )
+    return source, passive, steps, bool(right)
 
 
 def _refined_solve(matrix, vector):

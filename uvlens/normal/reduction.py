@@ -187,7 +187,8 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         data: Visibilities (K). Flagged ones (weight 0) are left out.
         mask: Mask (N).
         primary_beam: power pattern at the mask pixels, shape (N,), or None for 1.
-        pixel_window: divide out the response of a square pixel, sinc(u dx) sinc(v dx): w sinc^2 and V / sinc.
+        pixel_window: pixel values that are means over square pixels transform to V sinc(u dx) sinc(v dx): divide the
+            model by that response. Since |V - M / r|^2 w = |V r - M|^2 w / r^2, V becomes V r and w becomes w / r^2.
         backend, eps, chunk: of the type-1 transforms (see `uvlens.nufft`).
 
     Returns:
@@ -217,7 +218,7 @@ def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finuff
         if pixel_window:
             step = grid.pixel_scale * ARCSEC
             window = np.sinc(u * step) * np.sinc(v * step)
-            weight, vis = weight * window**2, vis / window
+            weight, vis = weight / window**2, vis * window
         options = {"backend": backend, "eps": eps, "chunk": chunk}
         kernel += type1(u, v, weight, kernel_grid, **options).real
         dirty += type1(u, v, weight * vis, grid, **options).real
