@@ -12,7 +12,7 @@ from ..files import load_arrays, save_arrays
 
 _BLOCK = 10
 _FIRST_STEP = 0.1
-"""numpyro's dual averaging pulls towards ten times this: 1 in units of the metric, right for a near-Gaussian posterior."""
+"""numpyro pulls the step size towards ten times this: 1 in units of the metric, right for a near-Gaussian posterior."""
 
 _COLLECTED = ("z", "potential_energy", "diverging", "num_steps", "accept_prob")
 

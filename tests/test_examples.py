@@ -1,0 +1,73 @@
+"""The examples and simulators run, and end as they promise."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import uvlens as uvl
+from uvlens.cli import main
+from uvlens.demo import MODEL, SIMULATION
+from uvlens.modelfile import ModelFile
+from uvlens.simulate.simfile import parse_simulation
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_quickstart():
+    """Ends in its own assertion on theta_E."""
+    subprocess.run([sys.executable, ROOT / "examples" / "quickstart.py"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "longest"),
+    [("alma", ["--configuration", "1", "--hours", "0.05"], 200e3), ("sma", ["--hours", "0.5"], 300e3)],
+)
+def test_simulators(name, options, longest, tmp_path):
+    out = tmp_path / "data.npz"
+    command = [sys.executable, ROOT / "simulators" / f"{name}.py", "--out", out, *options]
+    subprocess.run(command, check=True, capture_output=True)
+    data = uvl.Visibilities.read(out)
+    assert len(data) > 100 and data.uv_distance.max() < longest
+    assert data.phase_center is not None and data.primary_beam_fwhm is not None
+
+
+def test_demo_data_and_model_fit_each_other(tmp_path):
+    """More than 1e5 visibilities, and at the true parameters chi^2 is what it should be."""
+    simulation = parse_simulation(SIMULATION)
+    data = simulation.run()
+    assert len(data) >= 1e5
+    data.write(tmp_path / "demo.npz")
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(MODEL))
+    model_file = ModelFile.read(tmp_path / "model.yaml")
+    data_sets = model_file.load_data()
+    model = model_file.build_model(model_file.build_normal(data_sets, model_file.build_mask(data_sets)))
+    vector = np.array([simulation.truth.get(path, 0.01) for path in model.parameters.paths])
+    inversion, _ = model.invert(vector)
+    expected = 2 * len(data) - float(inversion.effective_parameters)
+    assert abs(inversion.terms["chi_squared"] - expected) < 4 * np.sqrt(2 * expected)
+
+
+@pytest.mark.realdata
+def test_spt0346_is_fitted_by_its_model_file(data_folder, tmp_path, monkeypatch):
+    """Einstein radius of Spilker et al. (2016) and chi^2 with the file's weights, from prior draws alone."""
+    monkeypatch.setenv("UVLENS_DATA", os.fspath(data_folder))
+    content = yaml.safe_load((ROOT / "examples" / "spt0346_pixelised.yaml").read_text())
+    content["fit"] = {"method": "optimize", "seed": 1}
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(content))
+    out = tmp_path / "fit"
+    result = CliRunner().invoke(main, ["fit", str(tmp_path / "model.yaml"), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["n_real_data"] == 43_338
+    assert summary["terms"]["chi_squared"] <= 44_650
+    assert 0.95 < summary["parameters"]["lens.mass.0.theta_E"]["median"] < 1.03
+    # the published axis ratio's position angle, 70.9 deg East of North, and the shear's
+    assert abs(summary["derived"]["lens.mass.0.position_angle"]["median"] - 70.9) < 10.0
+    assert abs(summary["derived"]["lens.mass.1.shear_position_angle"]["median"] - 32.1) < 25.0
