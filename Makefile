@@ -5,7 +5,10 @@ BIN := .venv/bin
 .PHONY: demo test clean
 .DEFAULT_GOAL := demo
 
-demo: .venv/.installed
+demo: demo/report.html
+	@echo "The report is demo/report.html; rm -r demo to run the demo again."
+
+demo/report.html: | .venv/.installed
 	$(BIN)/uvlens demo --out demo
 
 test: .venv/.installed-test

@@ -1,5 +1,6 @@
 """The command line: one function a command, each a few lines over the library; nothing heavy is imported before use."""
 
+import os
 import sys
 import warnings
 
@@ -25,8 +26,13 @@ class _Group(click.Group):
             except KeyboardInterrupt:
                 click.echo("uvlens: interrupted", err=True)
                 ctx.exit(1)
-            except (MemoryError, OSError) as error:
-                click.echo(f"uvlens: {type(error).__name__}: {error}", err=True)
+            except (click.exceptions.Exit, click.Abort, click.ClickException):
+                raise
+            except Exception as error:
+                if os.environ.get("UVLENS_DEBUG"):
+                    raise
+                text = " ".join(f"{type(error).__name__}: {error}".split())
+                click.echo(f"uvlens: failed with {text[:300]} (UVLENS_DEBUG=1 shows where)", err=True)
                 ctx.exit(1)
 
 
@@ -52,11 +58,14 @@ def main():
 
 @main.command()
 @click.option("--out", default="demo", show_default=True, help="Folder for the data, the fit and the report.")
-def demo(out):
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def demo(out, as_json):
     """Simulate an ALMA observation of a lensed galaxy, fit it, write the report."""
     from .commands import run_demo
 
-    run_demo(out, _note)
+    summary = run_demo(out, _note)
+    if as_json:
+        _print_json(summary)
 
 
 @main.command()
@@ -81,11 +90,14 @@ def info(data, sign, uv_unit, as_json):
 @click.option("--center", type=float, nargs=2, default=(0.0, 0.0), help="East, North offset of the middle [arcsec].")
 @click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
-def image(data, out, weighting, cell, size, center, sign, uv_unit):
+@click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
+def image(data, out, weighting, cell, size, center, sign, uv_unit, as_json):
     """Dirty image and beam of a file of visibilities."""
     from .commands import write_dirty_image
 
-    write_dirty_image(data, out, cell, size, center, _read_options(sign, uv_unit), _note)
+    facts = write_dirty_image(data, out, cell, size, center, _read_options(sign, uv_unit), _note)
+    if as_json:
+        _print_json(facts)
 
 
 @main.command()

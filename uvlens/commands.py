@@ -7,10 +7,10 @@ import click
 import numpy as np
 
 from .conventions import ARCSEC
-from .data import read, weight_factor, write
+from .data import check_writable, read, weight_factor, write
 from .errors import InputError
 from .files import save_json, write_atomically
-from .grid import PixelGrid
+from .grid import MAXIMUM_SIDE, PixelGrid
 from .imaging import make_image, synthesized_beam
 from .modelfile import ModelFile
 from .progress import Progress
@@ -87,12 +87,16 @@ def write_dirty_image(path, out, cell, size, center, options, note):
     from .plot import plot_data_image
     from .wcs import write_image
 
-    if not out.endswith(".fits"):
+    if not Path(out).stem or not out.endswith(".fits"):
         raise InputError(f"--out must end in .fits, got {out}")
     if not Path(out).resolve().parent.is_dir():
         raise InputError(f"--out: there is no folder {Path(out).parent}")
+    if cell is not None and not 0.0 < cell < np.inf:
+        raise InputError(f"--cell must be a positive number of arcsec, got {cell}")
+    if size is not None and not 8 <= size <= MAXIMUM_SIDE:
+        raise InputError(f"--size must lie between 8 and {MAXIMUM_SIDE}, got {size}")
     data = read(path, **options).unflagged()
-    cell = cell or data.suggested_pixel_scale()
+    cell = data.suggested_pixel_scale() if cell is None else cell
     if size is None:
         width = data.primary_beam_fwhm or 256 * cell
         size = int(np.clip(np.ceil(1.2 * width / cell), 64, 512))
@@ -106,6 +110,13 @@ def write_dirty_image(path, out, cell, size, center, options, note):
     note(f'beam {beam.major:.3f}" x {beam.minor:.3f}", PA {beam.position_angle:.1f} deg')
     note(f"noise {1e6 * dirty.noise:.1f} uJy/beam, peak S/N {dirty.image.max() / dirty.noise:.1f}")
     note(f"written {out}, {base}.psf.fits, {base}.png")
+    return {
+        "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
+        "noise_jy_beam": dirty.noise,
+        "peak_jy_beam": float(dirty.image.max()),
+        "pixel_scale": cell,
+        "size": size,
+    }
 
 
 def run_simulation(path, out):
@@ -113,6 +124,7 @@ def run_simulation(path, out):
     from .simulate.simfile import read_simulation
 
     simulation = read_simulation(path)
+    check_writable(out)
     data = simulation.run()
     write(data, out)
     return {"n_visibilities": len(data), "sensitivity_jy_beam": data.sensitivity, "truth": simulation.truth}
@@ -144,6 +156,8 @@ def fit_model(path, out, resume, note):
     from .inference import fit
     from .report import write_report
 
+    if not str(out).strip() or Path(out).is_file():
+        raise InputError(f"--out: expected a folder, got {str(out)!r}")
     model_file = ModelFile.read(path)
     notes = []
     started = time.strftime("%Y-%m-%d %H:%M:%S")

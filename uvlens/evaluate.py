@@ -5,7 +5,6 @@ import time
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .errors import InputError
@@ -68,20 +67,21 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note
         "kkt": inversion.kkt,
         "read_seconds": read_seconds,
         "reduction_seconds": reduction_seconds,
+        "positions_penalty": float(model.positions_penalty(vector)),
         "seconds": seconds_per_evaluation(model, vector),
     }
     if gradient:
-        function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector))
+        function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector))
         facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(model, vector)[1])))
         facts["seconds_with_gradient"] = seconds_per_evaluation(model, vector, function)
-    if not np.isfinite(facts["log_evidence"]):
+    if not np.isfinite(facts["log_evidence"]) or not facts["kkt"]["converged"]:
         raise InputError("ln E is not finite at these parameters: is an ellipticity >= 1 or a radius negative?")
     return facts
 
 
 def parameter_vector(model: Model, settings):
-    """Prior medians (numbers as they are), with "path=value" settings in their place, shape (n,)."""
-    vector = np.array(model.parameters.median())
+    """Prior medians, given the "path=value" settings that take the place of some, shape (n,)."""
+    values = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals:
@@ -90,8 +90,8 @@ def parameter_vector(model: Model, settings):
             near = difflib.get_close_matches(path, model.parameters.paths, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(model.parameters.paths)}"
             raise InputError(f"--set {path}: not a parameter of the model ({hint})")
-        vector[model.parameters.paths.index(path)] = as_number(value, f"--set {path}")
-    return jnp.asarray(vector)
+        values[path] = as_number(value, f"--set {path}")
+    return model.parameters.median(values)
 
 
 def seconds_per_evaluation(model, vector, function=None):

@@ -110,6 +110,8 @@ class Mask:
         if not (math.isfinite(inner) and math.isfinite(outer) and 0.0 <= inner < outer):
             raise InputError(f"mask radii must be finite with 0 <= inner < outer, got inner {inner}, outer {outer}")
         grid = PixelGrid((1, 1), pixel_scale, center)
+        if outer / grid.pixel_scale > MAXIMUM_SIDE:
+            raise InputError(f'mask of radius {outer:.3g}" in pixels of {grid.pixel_scale:.3g}": too many pixels')
         side = 2 * math.ceil(outer / grid.pixel_scale)
         grid = PixelGrid((side, side), grid.pixel_scale, grid.center)
         x, y = grid.coordinates()
@@ -125,10 +127,11 @@ class Mask:
         return Mask(PixelGrid(image.shape, pixel_scale, center), image.astype(bool))
 
     @staticmethod
-    def from_fits(path, center=None):
+    def from_fits(path, phase_center=None):
         """Mask from a FITS image: pixels that are not 0 are kept; CDELT1 < 0 (East left) is understood.
 
-        The scale is CDELT2; the grid is centred on `center`, by default on the pixel (CRPIX1, CRPIX2).
+        The scale is CDELT2. The reference pixel lies at (CRVAL1, CRVAL2) on the sky; without a `phase_center`
+        (ra, dec) [deg] it is taken to be the phase centre.
         """
         from astropy.io import fits
 
@@ -137,13 +140,24 @@ class Mask:
                 header, image = hdus[0].header, np.squeeze(np.asarray(hdus[0].data, dtype=float))
             step_x, step_y = (float(header[f"CDELT{axis}"]) * 3600.0 for axis in (1, 2))
             reference = [float(header[f"CRPIX{axis}"]) for axis in (1, 2)]
+            position = tuple(float(header[f"CRVAL{axis}"]) for axis in (1, 2)) if "CRVAL1" in header else None
+            rotated = any(abs(header.get(key, 0.0)) > 1e-6 for key in ("CROTA2", "PC1_2", "PC2_1", "CD1_2", "CD2_1"))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a FITS mask with CDELT1, CDELT2, CRPIX1, CRPIX2 ({error})") from None
+        if rotated:
+            raise InputError(f"{path}: a mask must have North up, this one is rotated")
         if image.ndim != 2 or not math.isclose(abs(step_x), abs(step_y), rel_tol=1e-6) or step_y <= 0.0:
             raise InputError(f"{path}: a mask needs one image with square pixels and CDELT2 > 0")
         ny, nx = image.shape
-        if center is None:
-            center = (step_x * (0.5 * (nx + 1) - reference[0]), step_y * (0.5 * (ny + 1) - reference[1]))
+        offset = (0.0, 0.0)
+        if phase_center is not None and position is not None:
+            from .wcs import sky_offset
+
+            offset = sky_offset(*position, phase_center)
+        center = (
+            offset[0] + step_x * (0.5 * (nx + 1) - reference[0]),
+            offset[1] + step_y * (0.5 * (ny + 1) - reference[1]),
+        )
         if step_x < 0.0:
             image = image[:, ::-1]
         return Mask(PixelGrid((ny, nx), step_y, center), np.nan_to_num(image) != 0.0)

@@ -176,11 +176,19 @@ class Model(eqx.Module):
         )
 
     def log_likelihood(self, vector):
-        """ln E - ln E_null (plus the positions term) at a physical vector (n,)."""
+        """ln E - ln E_null plus the positions term, if there is one, at a physical vector (n,)."""
+        return self.log_evidence_minus_null(vector) + self.positions_penalty(vector)
+
+    def positions_penalty(self, vector):
+        """The term of the positions guard, 0 without one."""
+        return jnp.array(0.0) if self.positions is None else self.positions.log_penalty(self.lens(vector))
+
+    def log_evidence_minus_null(self, vector):
+        """ln E - ln E_null at a physical vector (n,); NaN where the positive source was not found."""
         filled = self.parameters.fill(vector)
         mapper, geometry = self.trace(filled["lens"])
         lam, log_det_h = self._prior(filled, mapper, geometry)
-        value = log_evidence_minus_null(
+        return log_evidence_minus_null(
             self.normal,
             mapper.indices,
             mapper.weights,
@@ -190,7 +198,6 @@ class Model(eqx.Module):
             self.n_source,
             self.pixel_source.positive,
         )
-        return value if self.positions is None else value + self.positions.log_penalty(filled["lens"])
 
     def log_prob(self, vector):
         """ln E - ln E_null + ln prior at a physical vector (n,)."""

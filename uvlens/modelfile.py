@@ -17,6 +17,7 @@ from .source import REGULARIZATIONS, RectangularMesh
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
 BEAM_DISHES = {"alma12m": 12.0, "alma7m": 7.0, "sma": 6.0}
 METHODS = ("auto", "optimize", "nuts", "nautilus")
+LARGEST_SOURCE = 20_000
 _LATER = {"select": "data selection", "channels": "channel handling"}
 
 
@@ -105,7 +106,7 @@ class ModelFile:
             return Mask.disc(arguments[0], scale, center)
         if kind == "annulus":
             return Mask.annulus(*arguments, scale, center)
-        return Mask.from_fits(arguments[0])
+        return Mask.from_fits(arguments[0], phase_center=data_sets[0].phase_center)
 
     def build_normal(self, data_sets, mask, method="auto"):
         """The normal operator of the data on the mask."""
@@ -207,6 +208,8 @@ def parse_component(section, profiles):
     if not {"position_angle"} & set(values):
         values |= {key: 0.0 for key in ("e1", "e2", "gamma1", "gamma2") if _unset(key, fields, values)}
     section.finish()
+    if isinstance(values.get("theta_E"), float) and values["theta_E"] <= 0.0:
+        raise InputError(f"{section.name('theta_E')}: expected a positive number, got {values['theta_E']}")
     try:
         return kind(**values)
     except InputError as error:
@@ -228,6 +231,8 @@ def _mesh(section):
     section.finish()
     if rows != int(rows) or columns != int(columns):
         raise InputError(f"{section.name('shape')}: expected two whole numbers, got {[rows, columns]}")
+    if rows * columns > LARGEST_SOURCE:
+        raise InputError(f"{section.name('shape')}: {rows * columns:.3g} nodes, at most {LARGEST_SOURCE} can be solved")
     try:
         return RectangularMesh(int(rows), int(columns), extent, center, basis)
     except InputError as error:
@@ -291,10 +296,13 @@ def _image_plane(section, folder):
     if scale != "auto":
         scale = as_number(scale, section.name("pixel_scale"), positive=True)
     rays = section.integer("rays", 4)
+    if rays > 32:
+        raise InputError(f"{section.name('rays')}: expected at most 32 per pixel side, got {rays}")
     window = section.boolean("pixel_window", False)
     mask = section.section("mask", {"disc": {"radius": 3.0}})
-    if len(mask.value) != 1:
-        raise InputError(f"{mask.path}: expected one of disc, annulus, fits, got {', '.join(map(str, mask.value))}")
+    if len(mask.value) != 1 or not set(mask.value) <= {"disc", "annulus", "fits"}:
+        given = ", ".join(map(str, mask.value)) or "nothing"
+        raise InputError(f"{mask.path}: expected one of disc, annulus, fits, got {given}")
     if "disc" in mask.value:
         inner = mask.section("disc")
         shape = ("disc", inner.number("radius", positive=True))
@@ -306,8 +314,10 @@ def _image_plane(section, folder):
         if not 0.0 <= shape[1] < shape[2]:
             raise InputError(f"{inner.path}: expected 0 <= inner < outer, got {shape[1]} and {shape[2]}")
     else:
-        shape = ("fits", folder / mask.text("fits") if "fits" in mask.value else None)
-        mask.finish()
+        shape = ("fits", folder / mask.text("fits"))
+        for key in ("pixel_scale", "center"):
+            if section.get(key) not in (None, "auto"):
+                raise InputError(f"{section.name(key)}: a FITS mask has its own; leave this key out")
     center = section.get("center", [0.0, 0.0])
     if isinstance(center, dict):
         inner = Section(center, section.name("center"))

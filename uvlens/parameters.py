@@ -34,6 +34,7 @@ class Parameters:
         self._ties = {path: leaf.path for path, leaf in self._leaves.items() if isinstance(leaf, SameAs)}
         self._order = self._resolve_order(free)
         self._index = {path: i for i, path in enumerate(self.paths)}
+        self._check_support()
 
     def __len__(self):
         return len(self.paths)
@@ -42,6 +43,15 @@ class Parameters:
     def all_paths(self):
         """Paths of every number in the tree, free, tied and fixed."""
         return tuple(self._leaves)
+
+    def _check_support(self):
+        """Refuse dependent priors that have no support where their parents are at their medians."""
+        values = self._walk(lambda i, prior, values: prior.from_normal(0.0, values))
+        for path, prior in zip(self.paths, self.priors):
+            if prior.parents:
+                message = prior.check(*(float(values[a]) if isinstance(a, str) else a for a in prior.arguments))
+                if message:
+                    raise InputError(f"{path}: {prior}: {message}, with the other parameters at their medians")
 
     def stated(self, path):
         """The number, prior or tie at a path, as it was stated."""
@@ -103,9 +113,18 @@ class Parameters:
         values = self.values(vector)
         return sum((prior.log_prob(vector[i], values) for i, prior in enumerate(self.priors)), jnp.array(0.0))
 
-    def median(self):
-        """Physical vector at the medians of the priors."""
-        return self.from_normal(jnp.zeros(len(self)))
+    def median(self, fixed=None):
+        """Physical vector at the medians of the priors; `fixed` (path -> number) are taken as they are."""
+        fixed = fixed or {}
+
+        def of_free(i, prior, values):
+            return fixed[self.paths[i]] if self.paths[i] in fixed else prior.from_normal(0.0, values)
+
+        return self._vector(of_free) if self.paths else jnp.zeros(0)
+
+    def describe(self):
+        """Every path with its number, prior or tie, as text: what identifies a model."""
+        return tuple((path, str(as_prior(leaf)) if is_free(leaf) else str(leaf)) for path, leaf in self._leaves.items())
 
 
 def path_name(key):

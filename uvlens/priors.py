@@ -21,7 +21,7 @@ from jax.scipy.special import ndtr, ndtri
 from .errors import InputError
 
 _FURTHEST = 8.0
-"""|z| beyond which Phi(z) rounds to 0 or 1; unconstrained values are used up to there."""
+"""|z| up to which quantiles are taken: 1 - Phi(8.3) is the rounding error of 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,8 @@ def as_prior(value):
             value.icdf(0.5)
         except (NotImplementedError, ImportError):
             raise InputError(f"prior {type(value).__name__} has no quantile function (icdf) in numpyro") from None
-        return Prior(type(value).__name__, (), lambda: value)
+        numbers = [f"{key}={getattr(value, key)}" for key in value.arg_constraints if hasattr(value, key)]
+        return Prior(f"{type(value).__name__}[{', '.join(numbers)}]", (), lambda: value)
     raise InputError(f"not a prior: {value!r}")
 
 

@@ -11,6 +11,7 @@ from .data.cells import CELL_ARRAYS
 from .grid import PixelGrid
 from .imaging import synthesized_beam
 from .lens import MASS_PROFILES
+from .nufft import type1, type2
 from .source import REGULARIZATIONS
 from .wcs import write_image
 
@@ -33,13 +34,16 @@ def best_fit_content(result, data_section=None):
     strength = float(model.strength(jnp.asarray(result.best_vector)))
     content = {} if data_section is None else {"data": data_section}
     grid = model.normal.mask.grid
-    content["image_plane"] = {
-        "pixel_scale": grid.pixel_scale,
-        "rays": round(np.sqrt(model.n_rays)),
-        "pixel_window": model.normal.reduction.pixel_window,
-        "center": list(grid.center),
-        **mask_section(model.normal.mask),
-    }
+    plane = {"rays": round(np.sqrt(model.n_rays)), "pixel_window": model.normal.reduction.pixel_window}
+    mask = mask_section(model.normal.mask)
+    if "fits" not in mask["mask"]:
+        plane |= {"pixel_scale": grid.pixel_scale, "center": list(grid.center)}
+    content["image_plane"] = plane | mask
+    if model.positions is not None:
+        content["positions"] = {
+            "xy": np.asarray(model.positions.xy).tolist(),
+            "threshold": model.positions.threshold,
+        }
     content["lens"] = {**_redshift(lens), "mass": mass}
     content["source"] = {
         **_redshift(source),
@@ -103,14 +107,15 @@ def source_images(model, inversion, geometry, pixels_per_node=4):
     )
 
 
-def residual_image(model, inversion):
-    """Natural-weighted dirty residual at the mask pixels, (d~ - W I) / sum w, shape (N,) [Jy/beam]."""
-    residual = model.normal.dirty_image - model.normal.apply(inversion.image[:, None])[:, 0]
-    return np.asarray(residual) / model.normal.reduction.sum_weight
+def residual_image(model, inversion, grid):
+    """Natural-weighted dirty image of data - model on a grid [Jy/beam], primary beam not divided out."""
+    u, v, vis, weight = all_cells(model.normal.reduction)
+    predicted = np.concatenate(model_cells(model, inversion))
+    return type1(u, v, weight * (vis - predicted), grid).real / weight.sum()
 
 
 def write_fits_products(result, directory, phase_center=None):
-    """source.fits (with its error as second image), model.fits, residual.fits, and mask.fits where it is needed."""
+    """source.fits, source_error.fits, model.fits, residual.fits, and mask.fits where it is needed."""
 
     directory, model = Path(directory), result.model
     inversion, geometry = result.best
@@ -120,21 +125,16 @@ def write_fits_products(result, directory, phase_center=None):
     mask = model.normal.mask
     u, v, _, weight = all_cells(model.normal.reduction)
     beam = synthesized_beam(u, v, weight)
-    for name, slim, unit in (
-        ("model", np.asarray(inversion.image), "Jy/pixel"),
-        ("residual", residual_image(model, inversion), "Jy/beam"),
-    ):
-        image = mask.to_image(slim, outside=np.nan)
-        shown = beam if unit == "Jy/beam" else None
-        write_image(directory / f"{name}.fits", image, mask.grid, phase_center=phase_center, unit=unit, beam=shown)
+    sky = mask.to_image(np.asarray(inversion.image))
+    write_image(directory / "model.fits", sky, mask.grid, phase_center=phase_center, unit="Jy/pixel")
+    residual = residual_image(model, inversion, mask.grid)
+    write_image(directory / "residual.fits", residual, mask.grid, phase_center=phase_center, unit="Jy/beam", beam=beam)
     if "fits" in mask_section(mask)["mask"]:
         write_image(directory / "mask.fits", mask.kept.astype(np.int16), mask.grid, phase_center=phase_center)
 
 
 def model_cells(model, inversion):
     """Model visibilities at the uv cells of every term of the reduction, a list of arrays (C,) [Jy]."""
-    from .nufft import type2
-
     mask, reduction = model.normal.mask, model.normal.reduction
     image = np.asarray(inversion.image)
     step = mask.grid.pixel_scale * ARCSEC

@@ -15,6 +15,12 @@ from .errors import InputError
 from .files import save_json, write_atomically
 from .model import Model
 
+PRODUCTS = (
+    *("summary.json", "posterior.nc", "best_fit.yaml", "normal.npz", "report.html", "log", "mask.fits"),
+    *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
+)
+"""Files of a result folder; a new fit removes those of an old one first."""
+
 N_SOURCE_SAMPLES = 60
 """Samples whose source is reconstructed for the errors of magnification and flux."""
 
@@ -92,8 +98,9 @@ class Result:
             },
             "derived": {path: statistics(samples, best) for path, (samples, best) in self.derived.items()},
             "log_evidence": None if minus_null is None else minus_null + null,
-            "max_log_evidence": self.best_log_likelihood + null,
-            "max_log_evidence_minus_null": self.best_log_likelihood,
+            "max_log_evidence": inversion.log_evidence,
+            "max_log_evidence_minus_null": float(inversion.log_evidence_minus_null),
+            "positions_penalty": float(self.model.positions_penalty(jnp.asarray(self.best_vector))),
             "terms": inversion.terms,
             "n_visibilities": reduction.n_visibilities,
             "n_real_data": 2 * reduction.n_visibilities,
@@ -152,7 +159,7 @@ class Result:
         stats = None if self.log_likelihood is None else {"lp": self.log_likelihood.reshape(shape)}
         return arviz.from_dict(posterior=posterior, sample_stats=stats)
 
-    def report(self, directory):
+    def report(self, directory="fit"):
         """Save to a folder and write its report.html; returns the path of the report."""
         from .report import write_report
 
@@ -182,9 +189,11 @@ def search_warnings(result):
     sentences, d = [], result.diagnostics
     if result.method == "optimize":
         sentences.append("errors are those of the Gaussian at the optimum (Laplace), not of a sampled posterior")
-    if d.get("r_hat_max", 1.0) > 1.01:
+    if d.get("n_chains") == 1:
+        sentences.append("one chain only: R-hat needs two or more")
+    elif not d.get("r_hat_max", 1.0) <= 1.01:
         sentences.append(f"chains not converged: largest R-hat {d['r_hat_max']:.3f} (want < 1.01)")
-    if d.get("ess_bulk_min", np.inf) < 400:
+    if not d.get("ess_bulk_min", np.inf) >= 400:
         sentences.append(f"smallest bulk effective sample size {d['ess_bulk_min']:.0f} (want > 400): draw more")
     if d.get("divergences", 0):
         sentences.append(f"{d['divergences']} divergent transitions")

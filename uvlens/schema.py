@@ -1,6 +1,7 @@
 """Checked reading of nested settings: every error names the key, and the nearest valid one when it is unknown."""
 
 import difflib
+import functools
 import math
 import os
 import re
@@ -106,6 +107,8 @@ def as_number(value, name, *, positive=False):
             value = float(value)
         except ValueError:
             raise InputError(f"{name}: expected a number, got {_show(value)}") from None
+    if isinstance(value, int) and abs(value) > 10**300:
+        raise InputError(f"{name}: expected a number, got one of {len(str(value))} digits")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{name}: expected a number, got {_show(value)}")
     if positive and not value > 0.0:
@@ -128,11 +131,13 @@ def load_yaml(path):
 
     try:
         with open(path, encoding="utf-8") as stream:
-            value = yaml.safe_load(stream)
+            value = yaml.load(stream, Loader=_strict_loader())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -142,11 +147,32 @@ def load_yaml(path):
     return _expand(value)
 
 
-def _expand(value):
+@functools.cache
+def _strict_loader():
+    """PyYAML's safe loader, refusing a key that stands twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader, node):
+        keys = [loader.construct_object(key) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    return Loader
+
+
+def _expand(value, depth=0):
+    if depth > 50:
+        raise InputError("settings are nested more than 50 deep; does an anchor refer to itself?")
     if isinstance(value, dict):
-        return {key: _expand(item) for key, item in value.items()}
+        return {key: _expand(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item) for item in value]
+        return [_expand(item, depth + 1) for item in value]
     return re.sub(r"\$\{(\w+)\}", _variable, value) if isinstance(value, str) else value
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Visibilities",
     "WeightHistogram",
     "apply_weights",
+    "check_writable",
     "read",
     "weight_factor",
     "write",
@@ -85,6 +86,15 @@ def write(data, path, format=None, **options):
         raise InputError(_located(path, str(error))) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or _first_line(error)}") from error
+
+
+def check_writable(path):
+    """Refuse a name that `write` could not use, before anything is computed."""
+    is_folder = os.fspath(path).endswith(("/", os.sep))
+    path = _as_path(path)
+    _format_of_name(path, is_folder)
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
 
 
 _DAMAGE = (

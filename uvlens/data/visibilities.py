@@ -62,6 +62,7 @@ class Visibilities:
                 dtype = np.float64 if key in ("time", "frequency") else np.int64
                 object.__setattr__(self, key, _as_vector(self.name, key, value, dtype))
         _check_lengths(self)
+        _clear_flagged(self)
         _check_values(self)
         _check_header(self)
 
@@ -153,6 +154,13 @@ def _check_lengths(data):
         value = getattr(data, key)
         if value is not None and len(value) != n:
             raise InputError(f"{data.name}: {key} has {len(value)} values, u has {n}")
+
+
+def _clear_flagged(data):
+    """Flagged visibilities (weight 0) often hold NaN: they become 0 Jy, and are never used."""
+    bad = (data.weight == 0.0) & ~np.isfinite(data.vis)
+    if bad.any():
+        object.__setattr__(data, "vis", np.where(bad, 0.0, data.vis))
 
 
 def _check_values(data):

@@ -1,5 +1,7 @@
 """The posterior as the searches see it: compiled once, counted, and finite whatever a search proposes."""
 
+import time
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,10 @@ import numpy as np
 
 IMPOSSIBLE = -1e30
 """Log density of a point where the model gives no finite value (|e| >= 1, say)."""
+
+
+_BLOCK = 20
+"""Points of a batch that are evaluated by one call."""
 
 
 @eqx.filter_jit
@@ -24,6 +30,11 @@ def _log_likelihood(model, vector):
     return model.log_likelihood(vector)
 
 
+@eqx.filter_jit
+def _log_likelihoods(model, vectors):
+    return jax.lax.map(model.log_likelihood, vectors)
+
+
 class Density:
     """ln E - ln E_null - z.z / 2 of a Model in the unconstrained space, with counters.
 
@@ -37,6 +48,23 @@ class Density:
         self.model = model
         self.n_evaluations = 0
         self.n_gradients = 0
+        self._started = time.perf_counter()
+        self._earlier_seconds = 0.0
+
+    @property
+    def seconds(self):
+        """Wall time since the search began, that of interrupted sessions included."""
+        return time.perf_counter() - self._started + self._earlier_seconds
+
+    def cost(self):
+        """(evaluations, gradients, seconds) so far, for a checkpoint."""
+        return np.array([self.n_evaluations, self.n_gradients, self.seconds])
+
+    def add_cost(self, cost):
+        """Count what an interrupted session had spent."""
+        self.n_evaluations += int(cost[0])
+        self.n_gradients += int(cost[1])
+        self._earlier_seconds += float(cost[2])
 
     @property
     def size(self):
@@ -54,6 +82,16 @@ class Density:
         self.n_gradients += 1
         value, gradient = _value_and_gradient(self.model, jnp.asarray(z))
         return _finite(value), np.nan_to_num(np.asarray(gradient), posinf=0.0, neginf=0.0)
+
+    def log_likelihoods(self, vectors):
+        """ln E - ln E_null at physical vectors (M, n), compiled for blocks of fixed length."""
+        vectors = np.atleast_2d(vectors)
+        self.n_evaluations += len(vectors)
+        padding = -len(vectors) % _BLOCK
+        blocks = np.concatenate([vectors, np.repeat(vectors[-1:], padding, axis=0)]).reshape(-1, _BLOCK, self.size)
+        values = [np.asarray(_log_likelihoods(self.model, jnp.asarray(block))) for block in blocks]
+        values = np.concatenate(values)[: len(vectors)]
+        return np.where(np.isfinite(values), values, IMPOSSIBLE)
 
     def log_likelihood(self, vector):
         """ln E - ln E_null at a physical vector (n,)."""

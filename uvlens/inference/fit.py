@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import time
 
 import arviz
 import numpy as np
@@ -12,12 +11,11 @@ from scipy.special import logsumexp
 from .. import __version__
 from ..errors import InputError
 from ..files import load_arrays, save_arrays, save_json
-from ..results import Result
+from ..results import PRODUCTS, Result
 from . import nested, nuts
 from .density import IMPOSSIBLE, Density
 from .optimize import Optimum, basins, climb, laplace_covariance, optimize
 
-METHODS = ("auto", "optimize", "nuts", "nautilus")
 _CLIMBING = ("n_starts", "n_screen")
 _OPTIONS = {
     "optimize": _CLIMBING,
@@ -52,31 +50,34 @@ def fit(model, method="auto", *, seed=1, directory=None, resume=False, progress=
     method = "nuts" if method == "auto" else method
     search = {"optimize": _optimize, "nuts": _nuts, "nautilus": _nautilus}.get(method)
     if search is None:
-        raise InputError(f"method must be {', '.join(METHODS)}, got {method!r}")
+        raise InputError(f"method must be auto, {', '.join(_OPTIONS)}, got {method!r}")
     for name in options:
         if name not in _OPTIONS[method]:
             raise InputError(f"fit: {name} is not an option of {method}, which takes {', '.join(_OPTIONS[method])}")
     if len(model.parameters) == 0:
         raise InputError("nothing to fit: every parameter is fixed; use evaluate")
-    checkpoint = _prepare(model, method, seed, directory, resume)
-    started = time.perf_counter()
+    checkpoint = _prepare(model, method, seed, options, directory, resume)
     density = Density(model)
-    fields = search(density, seed, checkpoint, resume, progress, dict(options))
-    wall = time.perf_counter() - started
+    try:
+        fields = search(density, seed, checkpoint, resume, progress, dict(options))
+    except InputError:
+        if checkpoint is not None and not resume:
+            _remove_leftovers(directory)
+        raise
     result = Result(
         model=model,
         method=method,
         seed=seed,
         n_evaluations=density.n_evaluations,
         n_gradients=density.n_gradients,
-        wall_seconds=wall,
+        wall_seconds=density.seconds,
         notes=tuple(notes),
         **fields,
     )
     return result
 
 
-def _prepare(model, method, seed, directory, resume):
+def _prepare(model, method, seed, options, directory, resume):
     """The prefix of checkpoint files; stale ones are removed, foreign ones refused."""
     if directory is None:
         return None
@@ -85,27 +86,41 @@ def _prepare(model, method, seed, directory, resume):
     except OSError as error:
         raise InputError(f"cannot create {directory}: {error.strerror}") from None
     prefix = os.path.join(directory, "checkpoint")
-    identity = {"fingerprint": fingerprint(model), "method": method, "seed": seed}
+    identity = {"model": fingerprint(model), "method": method, "seed": seed, "options": dict(options)}
     if resume and os.path.exists(f"{prefix}.json"):
-        with open(f"{prefix}.json", encoding="utf-8") as stream:
-            saved = json.load(stream)
+        try:
+            with open(f"{prefix}.json", encoding="utf-8") as stream:
+                saved = json.load(stream)
+        except ValueError:
+            raise InputError(f"{prefix}.json is damaged; fit without --resume") from None
         for key, value in identity.items():
             if saved.get(key) != value:
                 raise InputError(f"{directory}: its checkpoints belong to another {key}; fit without --resume")
         return prefix
     for name in os.listdir(directory):
-        if name.startswith("checkpoint."):
+        if name.startswith("checkpoint.") or name in PRODUCTS:
             os.remove(os.path.join(directory, name))
     save_json(f"{prefix}.json", identity)
     return prefix
 
 
+def _remove_leftovers(directory):
+    """What a refused fit leaves: its checkpoints, and the folder if nothing else is in it."""
+    for name in os.listdir(directory):
+        if name.startswith("checkpoint."):
+            os.remove(os.path.join(directory, name))
+    if not os.listdir(directory):
+        os.rmdir(directory)
+
+
 def fingerprint(model):
-    """SHA-256 of the data, the mask, the priors and the source model."""
-    parameters, pixels = model.parameters, model.pixel_source
-    priors = [str(prior) for prior in parameters.priors]
-    text = repr((parameters.paths, priors, model.normal.reduction.hashes, pixels, model.n_rays, __version__))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 of the data, the mask and everything stated about the model."""
+    pixels, positions = model.pixel_source, model.positions
+    guard = None if positions is None else (np.asarray(positions.xy).tolist(), positions.threshold)
+    profiles = [type(component).__name__ for component in model.components["lens"].mass]
+    source = (repr(pixels.mesh), type(pixels.regularization).__name__, pixels.positive, model.strength_is_maximised)
+    stated = (model.parameters.describe(), profiles, source, guard, model.n_rays)
+    return hashlib.sha256(repr((stated, model.normal.reduction.hashes, __version__)).encode()).hexdigest()
 
 
 def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, n_screen=48):
@@ -122,9 +137,12 @@ def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, 
             "value": np.array([o.value for o in optima]),
             "start": np.array([o.start for o in optima]),
             "covariance": covariance,
+            "cost": density.cost(),
         }
         if file is not None:
             save_arrays(file, saved)
+    else:
+        density.add_cost(saved["cost"])
     optima = [Optimum(z, float(v), float(s)) for z, v, s in zip(saved["z"], saved["value"], saved["start"])]
     return optima, saved["covariance"]
 
@@ -172,8 +190,8 @@ def _nuts(density, seed, checkpoint, resume, progress, options):
         **_start_diagnostics(density, optima, covariance),
         "r_hat": {path: float(rhat[path]) for path in density.model.parameters.paths},
         "ess_bulk": {path: float(bulk[path]) for path in density.model.parameters.paths},
-        "r_hat_max": max(float(rhat[path]) for path in density.model.parameters.paths),
-        "ess_bulk_min": min(float(bulk[path]) for path in density.model.parameters.paths),
+        "r_hat_max": float(np.max([float(rhat[path]) for path in density.model.parameters.paths])),
+        "ess_bulk_min": float(np.min([float(bulk[path]) for path in density.model.parameters.paths])),
         "divergences": int(chains.diverging.sum()),
         "mean_accept_probability": chains.accept,
         "mean_leapfrog_steps": float(chains.n_steps.mean()),
@@ -199,7 +217,7 @@ def _nautilus(density, seed, checkpoint, resume, progress, options):
     chosen = np.minimum(np.searchsorted(np.cumsum(weight), ticks), len(weight) - 1)
     best = samples.vectors[np.argmax(samples.log_likelihood)]
     diagnostics = {"n_effective": samples.n_effective, "n_likelihoods": samples.n_likelihoods}
-    density.n_evaluations = samples.n_likelihoods
+    density.n_evaluations = max(density.n_evaluations, samples.n_likelihoods)
     return {
         "vectors": samples.vectors[chosen],
         "log_likelihood": samples.log_likelihood[chosen],

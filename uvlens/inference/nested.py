@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import InputError
+
 
 @dataclasses.dataclass(frozen=True)
 class NestedSamples:
@@ -36,29 +38,29 @@ def sample(density, seed, *, n_live=500, n_effective=2000, checkpoint=None, resu
         seed: whole number.
         n_live: live points.
         n_effective: effective sample size to reach.
-        checkpoint: HDF5 file that nautilus keeps its state in; None: not saved.
+        checkpoint: prefix of the HDF5 file that nautilus keeps its state in; None: not saved.
         resume: continue from that file.
         progress: called with (message, fraction done).
     """
     from nautilus import Sampler
 
-    from_unit = jax.jit(density.model.parameters.from_unit)
+    from_unit = jax.jit(jax.vmap(density.model.parameters.from_unit))
+    file = None if checkpoint is None else f"{checkpoint}.nautilus.hdf5"
+    if resume and file is not None:
+        _check_readable(file)
 
     def prior(cube):
-        return np.stack([np.asarray(from_unit(jnp.asarray(point))) for point in np.atleast_2d(cube)])
-
-    def likelihood(vectors):
-        return np.array([density.log_likelihood(vector) for vector in np.atleast_2d(vectors)])
+        return np.asarray(from_unit(jnp.atleast_2d(cube))).reshape(np.shape(cube))
 
     sampler = Sampler(
         prior,
-        likelihood,
+        density.log_likelihoods,
         n_dim=density.size,
         n_live=n_live,
         vectorized=True,
         pass_dict=False,
         seed=seed,
-        filepath=None if checkpoint is None else f"{checkpoint}.nautilus.hdf5",
+        filepath=file,
         resume=resume,
     )
     report = progress or (lambda *_: None)
@@ -75,3 +77,16 @@ def sample(density, seed, *, n_live=500, n_effective=2000, checkpoint=None, resu
         n_effective=float(sampler.n_eff),
         n_likelihoods=int(sampler.n_like),
     )
+
+
+def _check_readable(file):
+    """Refuse a damaged checkpoint before nautilus meets it."""
+    import os
+
+    import h5py
+
+    if os.path.exists(file):
+        try:
+            h5py.File(file, "r").close()
+        except OSError as error:
+            raise InputError(f"{file} is damaged ({error}); fit without --resume") from None

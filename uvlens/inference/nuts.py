@@ -1,6 +1,7 @@
 """The No-U-Turn sampler of numpyro, started at the optimum with its covariance as the metric, in resumable blocks."""
 
 import dataclasses
+import time
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,6 @@ class Chains:
         diverging: shape (chains, draws).
         n_steps: leapfrog steps, shape (chains, draws).
         accept: mean acceptance probability.
-        n_gradients: gradients spent, warm-up included.
     """
 
     z: np.ndarray
@@ -35,7 +35,6 @@ class Chains:
     diverging: np.ndarray
     n_steps: np.ndarray
     accept: float
-    n_gradients: int
 
 
 def sample(
@@ -60,7 +59,8 @@ def sample(
         seed: whole number.
         n_chains, n_warmup, n_draws: sizes.
         target_accept: mean acceptance probability aimed at.
-        checkpoint: file that every block is saved to, and that a resumed run continues from; None: not saved.
+        checkpoint: prefix of the files that every block is saved to, and that a resumed run continues from; None:
+            not saved.
         progress: called with (message, fraction done).
 
     Returns:
@@ -87,7 +87,7 @@ def sample(
 
     total = n_warmup + n_draws
     root = np.linalg.cholesky(covariance)
-    chains, report = [], progress or (lambda *_: None)
+    chains, report, earlier = [], progress or (lambda *_: None), 0.0
     for chain in range(n_chains):
         key, start_key = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(seed), chain))
         first = jnp.asarray(start + root @ np.asarray(jax.random.normal(start_key, (density.size,))))
@@ -95,17 +95,20 @@ def sample(
         file = None if checkpoint is None else f"{checkpoint}.chain{chain}.npz"
         state, blocks = _restore(file, state, {"seed": seed, "n_warmup": n_warmup, "n_free": density.size})
         done = sum(len(block["z"]) for block in blocks)
+        before = float(blocks[0].pop("seconds")) if blocks else 0.0
+        earlier += before
+        started = time.perf_counter()
         while done < total:
             state, block = advance(state)
             blocks.append({key: np.asarray(value) for key, value in block.items()})
             done += _BLOCK
-            _save(file, state, blocks, {"seed": seed, "n_warmup": n_warmup, "n_free": density.size})
+            seconds = before + time.perf_counter() - started
+            _save(file, state, blocks, {"seed": seed, "n_warmup": n_warmup, "n_free": density.size}, seconds)
             what = "warming up" if done <= n_warmup else "sampling"
             report(f"chain {chain + 1} of {n_chains}, {what}", (chain + min(1.0, done / total)) / n_chains)
         chains.append({key: np.concatenate([block[key] for block in blocks])[:total] for key in _COLLECTED})
     steps = np.stack([chain["num_steps"] for chain in chains])
-    density.n_evaluations += int(steps.sum())
-    density.n_gradients += int(steps.sum())
+    density.add_cost((steps.sum(), steps.sum(), earlier))
     kept = {key: np.stack([chain[key][n_warmup:] for chain in chains]) for key in _COLLECTED}
     return Chains(
         z=kept["z"],
@@ -113,16 +116,16 @@ def sample(
         diverging=kept["diverging"],
         n_steps=kept["num_steps"],
         accept=float(np.mean([chain["accept_prob"][n_warmup:].mean() for chain in chains])),
-        n_gradients=int(steps.sum()),
     )
 
 
-def _save(file, state, blocks, settings):
+def _save(file, state, blocks, settings, seconds):
     if file is None:
         return
     leaves = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
     draws = {key: np.concatenate([block[key] for block in blocks]) for key in _COLLECTED}
-    save_arrays(file, {**leaves, **draws, **{f"set_{key}": np.asarray(value) for key, value in settings.items()}})
+    stated = {f"set_{key}": np.asarray(value) for key, value in settings.items()}
+    save_arrays(file, {**leaves, **draws, **stated, "seconds": np.asarray(seconds)})
 
 
 def _restore(file, state, settings):
@@ -130,9 +133,12 @@ def _restore(file, state, settings):
     saved = load_arrays(file)
     if saved is None:
         return state, []
+    leaves, structure = jax.tree.flatten(state)
+    names = [*_COLLECTED, "seconds", *(f"state_{i}" for i in range(len(leaves))), *(f"set_{key}" for key in settings)]
+    if any(name not in saved for name in names):
+        raise InputError(f"{file} is not a checkpoint of this version; fit without --resume")
     for key, value in settings.items():
         if int(saved[f"set_{key}"]) != value:
             raise InputError(f"{file}: the saved chain had {key} = {int(saved[f'set_{key}'])}, this run has {value}")
-    leaves, structure = jax.tree.flatten(state)
     restored = [jnp.asarray(saved[f"state_{i}"], dtype=jnp.asarray(leaf).dtype) for i, leaf in enumerate(leaves)]
-    return jax.tree.unflatten(structure, restored), [{key: saved[key] for key in _COLLECTED}]
+    return jax.tree.unflatten(structure, restored), [{key: saved[key] for key in (*_COLLECTED, "seconds")}]

@@ -110,13 +110,17 @@ def log_evidence_minus_null(
         allowed: boolean, shape (S,), False where the source is fixed to 0.
         n_source: S.
         positive: whether s >= 0.
+
+    Returns:
+        The value; NaN where the positive solver did not converge.
     """
     return _forward(
         operator, indices, weights, regularization_matrix, log_det_regularization, allowed, n_source, positive
     )[0]
 
 
-def _forward(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
+def assemble(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
+    """(System, L, T) of a mapper: the chain from the mapper's entries to the solved system."""
     lensing_operator = dense_lensing_operator(indices, weights, n_source)
     transformed = operator.transform(lensing_operator)
     system = solve_system(
@@ -127,7 +131,16 @@ def _forward(operator, indices, weights, regularization, log_det_regularization,
         allowed,
         positive,
     )
-    return system.log_evidence_minus_null, (operator, indices, transformed, system)
+    return system, lensing_operator, transformed
+
+
+def _forward(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
+    system, _, transformed = assemble(
+        operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive
+    )
+    # a source that was not found has no evidence: searches count such points and never accept them
+    value = jnp.where(system.solution.converged, system.log_evidence_minus_null, jnp.nan)
+    return value, (operator, indices, transformed, system)
 
 
 def _backward(n_source, positive, residuals, cotangent):

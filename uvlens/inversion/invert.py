@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from ..errors import InputError
 from ..normal.operator import AbstractNormalOperator
-from ..source.mapper import Mapper, dense_lensing_operator
-from .evidence import System, solve_system
+from ..source.mapper import Mapper
+from .evidence import System, assemble
 
 
 class Inversion(eqx.Module):
@@ -91,14 +91,14 @@ class Inversion(eqx.Module):
 @eqx.filter_jit
 def run_inversion(normal, mapper, regularization_matrix, log_det_regularization, allowed, positive):
     """Inversion of checked arrays (see `invert`)."""
-    lensing_operator = dense_lensing_operator(mapper.indices, mapper.weights, mapper.n_source)
-    transformed = normal.transform(lensing_operator)
-    system = solve_system(
-        normal.curvature(lensing_operator, transformed),
-        lensing_operator.T @ normal.dirty_image,
+    system, lensing_operator, _ = assemble(
+        normal,
+        mapper.indices,
+        mapper.weights,
         regularization_matrix,
         log_det_regularization,
         allowed,
+        mapper.n_source,
         positive,
     )
     return Inversion(system, lensing_operator, normal)
@@ -126,13 +126,18 @@ def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=Non
         raise InputError(f"regularization_matrix has shape {h.shape}, the mapper needs ({s}, {s})")
     if mapper.indices.shape[0] != normal.mask.n_pixels:
         raise InputError(f"mapper has {mapper.indices.shape[0]} rows, the mask {normal.mask.n_pixels} pixels")
+    if not np.allclose(h, h.T, rtol=1e-10, atol=1e-10 * np.abs(h).max()):
+        raise InputError("regularization_matrix is not symmetric")
     try:
         log_det = 2.0 * float(np.sum(np.log(np.diag(np.linalg.cholesky(h)))))
     except np.linalg.LinAlgError:
         raise InputError("regularization_matrix is not positive definite; its edges need a finite prior") from None
     allowed = np.ones(s, bool)
     if fixed_zero is not None:
-        allowed[np.asarray(fixed_zero)] = False
+        fixed_zero = np.asarray(fixed_zero, dtype=int)
+        if fixed_zero.size and not (fixed_zero.min() >= 0 and fixed_zero.max() < s):
+            raise InputError(f"fixed_zero must hold indices from 0 to {s - 1}")
+        allowed[fixed_zero] = False
     mapper = Mapper(jnp.asarray(mapper.indices), jnp.asarray(mapper.weights, dtype=float), s)
     inversion = run_inversion(normal, mapper, jnp.asarray(h), jnp.asarray(log_det), jnp.asarray(allowed), positive)
     jax.block_until_ready(inversion.source)

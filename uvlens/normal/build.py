@@ -1,5 +1,6 @@
 """From data and mask to a normal operator, the implementation chosen by what each costs."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -12,6 +13,9 @@ from .reduction import Reduction, reduce
 from .toeplitz import FFTNormalOperator
 
 _OPERATORS = {"fft": FFTNormalOperator, "lowrank": LowRankNormalOperator}
+_SAME_CENTER = 0.001
+"""arcsec."""
+
 _LARGEST_DENSE = 12_000
 """Pixels up to which the dense W (8 N^2 bytes: 1.2 GB) is formed to be decomposed."""
 
@@ -37,9 +41,12 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
     data_sets = [data] if isinstance(data, Visibilities) else list(data)
     if not data_sets:
         raise InputError("normal_operator needs at least one data set")
+    check_same_sky(data_sets)
     total = None
     for one in data_sets:
-        check_field(one, mask)
+        check_field(one if primary_beam == "auto" else dataclasses.replace(one, primary_beam_fwhm=None), mask)
+        if pixel_window:
+            check_window(one, mask)
         beam = _beam(one, mask, primary_beam)
         reduction = reduce(one, mask, primary_beam=beam, pixel_window=pixel_window, **options)
         total = reduction if total is None else total + reduction
@@ -66,6 +73,35 @@ def load_normal_operator(path):
 def gaussian_primary_beam(x, y, fwhm):
     """Power pattern exp(-4 ln 2 (x^2 + y^2) / fwhm^2) about the phase centre; x, y, fwhm in arcsec."""
     return np.exp(-4.0 * np.log(2.0) * (np.asarray(x) ** 2 + np.asarray(y) ** 2) / fwhm**2)
+
+
+def check_same_sky(data_sets):
+    """Refuse data that do not look at one sky: other phase centres, several fields in a file, the same data twice."""
+    first = next((data for data in data_sets if data.phase_center is not None), None)
+    for data in data_sets:
+        if data.field is not None and len(np.unique(data.field)) > 1:
+            fields = ", ".join(map(str, np.unique(data.field)))
+            raise InputError(f"{data.name}: has fields {fields}; keep one, data.select(data.field == {data.field[0]})")
+        if first is not None and data.phase_center is not None:
+            from ..wcs import sky_offset
+
+            distance = np.hypot(*sky_offset(*data.phase_center, first.phase_center))
+            if not distance < _SAME_CENTER:
+                raise InputError(f'{data.name}: its phase centre lies {distance:.3g}" from that of {first.name}')
+    for i, a in enumerate(data_sets):
+        for b in data_sets[:i]:
+            if len(a) == len(b) and np.array_equal(a.vis, b.vis) and np.array_equal(a.u, b.u):
+                raise InputError(f"{a.name}: the same visibilities stand twice in the list of data")
+
+
+def check_window(data, mask):
+    """Refuse a pixel window where the response of a pixel nears its zero: pixels coarser than 3/4 wavelength."""
+    worst = float(max(np.abs(data.u).max(), np.abs(data.v).max())) * mask.grid.pixel_scale * ARCSEC
+    if worst > 0.75:
+        raise InputError(
+            f'{data.name}: pixel_window needs finer pixels: {mask.grid.pixel_scale:.3g}" is {worst:.2f} fringes of the '
+            f"longest baseline, at most 0.75"
+        )
 
 
 def check_field(data, mask):

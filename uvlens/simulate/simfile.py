@@ -21,11 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
-from ..grid import PixelGrid
+from ..grid import MAXIMUM_SIDE, PixelGrid
 from ..light import LIGHT_PROFILES
 from ..modelfile import parse_component, parse_lens
 from ..parameters import Parameters
-from ..schema import Section, as_list, load_yaml
+from ..schema import Section, as_list, as_number, load_yaml
 from .arrays import Array
 from .observe import observe
 from .sky import lensed_image, read_fits_sky
@@ -122,6 +122,8 @@ def _lensed_sky(root, sky):
     lens = parse_lens(root.require("lens"), "lens")
     source = root.section("source")
     redshift = source.get("redshift")
+    if redshift is not None:
+        redshift = as_number(redshift, "source.redshift", positive=True)
     items = as_list(source.require("light"), "source.light")
     light = [parse_component(Section(item, f"source.light.{i}"), LIGHT_PROFILES) for i, item in enumerate(items)]
     source.finish()
@@ -133,6 +135,8 @@ def _lensed_sky(root, sky):
     filled = parameters.fill(jnp.zeros(0))
     lens, light = filled["lens"], filled["source"]["light"]
     size, scale = sky.number("size", 8.0, positive=True), sky.number("pixel_scale", 0.02, positive=True)
+    if size / scale > MAXIMUM_SIDE:
+        raise InputError(f'sky: {size:.3g}" in pixels of {scale:.3g}": more than {MAXIMUM_SIDE} a side')
     side = int(np.ceil(size / scale))
     grid = PixelGrid((side, side), scale, sky.numbers("center", 2, [0.0, 0.0]))
 
