@@ -32,7 +32,7 @@ def lens_mapper(mask, basis="bilinear", rays=2, extent=0.5):
 @pytest.mark.parametrize("method", ["fft", "lowrank"])
 @pytest.mark.parametrize(("basis", "rays"), [("bilinear", 1), ("bilinear", 3), ("spline", 2)])
 def test_evidence_is_that_of_the_dense_normal(visibilities, mask, method, basis, rays):
-    """ln E = ln N(d; 0, C + A L H^-1 L^T A^H), to 1e-8 relative (low rank drops 1e-11 of W)."""
+    """ln E = ln N(d; 0, C + A L H^-1 L^T A^H), to 1e-8 relative (low rank drops 1e-10 of W)."""
     d = visibilities
     mapper = lens_mapper(mask, basis, rays)
     inversion = uvl.invert(uvl.normal_operator(d, mask, method), mapper, H)

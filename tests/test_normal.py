@@ -25,7 +25,7 @@ def test_w_and_dirty_image_equal_the_definition(visibilities, mask, method, back
     assert np.abs(normal.dense() - w).max() < 1e-10 * np.abs(w).max()
     assert np.abs(normal.dirty_image - dirty).max() < 1e-10 * np.abs(dirty).max()
     x = np.random.default_rng(0).normal(size=(mask.n_pixels, 37))
-    # low rank leaves 1e-11 of the diagonal
+    # low rank leaves 1e-10 of the diagonal
     tolerance = 1e-10 if method == "fft" else 1e-8
     assert np.abs(normal.apply(jnp.asarray(x)) - w @ x).max() < tolerance * np.abs(w @ x).max()
 
