@@ -65,5 +65,5 @@ MODEL = {
             "positive": True,
         },
     },
-    "fit": {"method": "nuts", "seed": 1, "n_warmup": 60, "n_draws": 280},
+    "fit": {"method": "nuts", "seed": 1, "n_warmup": 60, "n_draws": 340},
 }

@@ -43,7 +43,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:#1c2733;max-width:1080px;margin:2r
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d5dde5;
 padding-bottom:.2rem}table{border-collapse:collapse;font-size:.88rem}td,th{padding:.22rem .7rem;text-align:right;
 border-bottom:1px solid #e6ebf0}td:first-child,th:first-child{text-align:left;font-family:ui-monospace,monospace}
-td:last-child,th:last-child{text-align:left;color:#5b6b7a}img{max-width:100%;height:auto}figure{margin:1rem 0}
+td:last-child,th:last-child{text-align:left;color:#5b6b7a}td,th{white-space:nowrap}img{max-width:100%;height:auto}figure{margin:1rem 0}
 figcaption{font-size:.85rem;color:#5b6b7a}.warn{background:#fff6e0;border-left:4px solid #d9a400;padding:.5rem 1rem}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.3rem 1.2rem;font-size:.9rem}
 .facts b{display:block;font-size:1.05rem}
@@ -207,7 +207,7 @@ def _digits(sigma):
 def _number(value, digits):
     if value is None:
         return ""
-    return f"{value:.2e}" if value != 0 and (abs(value) < 1e-4 or abs(value) >= 1e6) else f"{value:.{digits}f}"
+    return f"{value:.2e}" if digits >= 9 or abs(value) >= 1e6 else f"{value:.{digits}f}"
 
 
 def _page(directory, summary, figures, paths, truth):
@@ -230,6 +230,7 @@ def _page(directory, summary, figures, paths, truth):
     grid = "".join(f"<div>{html.escape(key)}<b>{html.escape(value)}</b></div>" for key, value in facts.items())
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in s["warnings"])
     block = f'<div class="warn"><ul>{warnings}</ul></div>' if warnings else ""
+    block += "".join(f"<p>{html.escape(text)}</p>" for text in s["notes"])
     pictures = {key: _embed(key, figure, caption) for key, (figure, caption) in figures.items()}
     best = html.escape((directory / "best_fit.yaml").read_text())
     versions = html.escape(", ".join(f"{key} {value}" for key, value in _versions().items()))

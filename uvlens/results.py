@@ -39,7 +39,7 @@ class Result:
         diagnostics: of the search, by name.
         log_evidence_minus_null: ln Z - ln E_null of the whole model from nested sampling, or None.
         n_evaluations, n_gradients, wall_seconds: cost.
-        notes: sentences about the data that the reader should know.
+        notes: sentences about how the data were read.
     """
 
     model: Model
@@ -83,7 +83,7 @@ class Result:
     @property
     def warnings(self):
         """Everything about this fit that a referee would ask about."""
-        return [*self.notes, *search_warnings(self)]
+        return search_warnings(self)
 
     def summary(self):
         """The content of `summary.json`."""
@@ -120,6 +120,7 @@ class Result:
             "seed": self.seed,
             "data_hashes": reduction.hashes,
             "warnings": self.warnings,
+            "notes": list(self.notes),
         }
 
     def save(self, directory, *, data_section=None, phase_center=None):

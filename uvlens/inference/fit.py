@@ -36,7 +36,7 @@ def fit(model, method="auto", *, seed=1, directory=None, resume=False, progress=
         directory: folder for checkpoints; None keeps none.
         resume: continue from the checkpoints in `directory`.
         progress: called with (message, fraction done of this stage).
-        notes: sentences for the warnings of the result.
+        notes: sentences about the data, kept in the result.
         options: n_starts, n_screen (optimize, nuts); n_chains, n_warmup, n_draws (nuts); n_live, n_effective
             (nautilus).
 
