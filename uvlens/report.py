@@ -13,8 +13,8 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .files import write_atomically
-from .modelfile import parse_lens, parse_pixel_source
 from .normal import load_normal_operator
+from .parse import parse_lens, parse_pixel_source
 from .schema import Section, load_yaml
 
 LABELS = {
@@ -43,7 +43,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:#1c2733;max-width:1080px;margin:2r
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d5dde5;
 padding-bottom:.2rem}table{border-collapse:collapse;font-size:.88rem}td,th{padding:.22rem .7rem;text-align:right;
 border-bottom:1px solid #e6ebf0}td:first-child,th:first-child{text-align:left;font-family:ui-monospace,monospace}
-td:last-child,th:last-child{text-align:left;color:#5b6b7a}td,th{white-space:nowrap}img{max-width:100%;height:auto}figure{margin:1rem 0}
+td:last-child,th:last-child{text-align:left;color:#5b6b7a}
+td,th{white-space:nowrap}img{max-width:100%;height:auto}figure{margin:1rem 0}
 figcaption{font-size:.85rem;color:#5b6b7a}.warn{background:#fff6e0;border-left:4px solid #d9a400;padding:.5rem 1rem}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.3rem 1.2rem;font-size:.9rem}
 .facts b{display:block;font-size:1.05rem}

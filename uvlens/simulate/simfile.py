@@ -23,8 +23,8 @@ import numpy as np
 from ..errors import InputError
 from ..grid import MAXIMUM_SIDE, PixelGrid
 from ..light import LIGHT_PROFILES
-from ..modelfile import parse_component, parse_lens
 from ..parameters import Parameters
+from ..parse import parse_component, parse_lens
 from ..schema import Section, as_list, as_number, load_yaml
 from .arrays import Array
 from .observe import observe
