@@ -13,19 +13,29 @@ from . import isothermal, power_law, shear
 
 
 class AbstractMass(eqx.Module):
-    """A deflector: deflection [arcsec], convergence and potential [arcsec^2] at positions (x, y) [arcsec]."""
+    """A deflector: the functions of one profile module at this component's parameters.
+
+    Attributes:
+        profile: module with `deflection`, `convergence` and `potential` of (x, y, *parameters).
+    """
+
+    profile: eqx.AbstractClassVar[Any]
 
     @abc.abstractmethod
+    def parameters(self):
+        """Arguments of the profile's functions after x and y, in their order."""
+
     def deflection(self, x, y):
-        """(alpha_x, alpha_y) [arcsec]."""
+        """(alpha_x, alpha_y) [arcsec] at positions (x, y) [arcsec]."""
+        return self.profile.deflection(x, y, *self.parameters())
 
-    @abc.abstractmethod
     def convergence(self, x, y):
         """kappa = (psi_xx + psi_yy) / 2."""
+        return self.profile.convergence(x, y, *self.parameters())
 
-    @abc.abstractmethod
     def potential(self, x, y):
         """psi, grad psi = alpha [arcsec^2]."""
+        return self.profile.potential(x, y, *self.parameters())
 
     def hessian(self, x, y):
         """(psi_xx, psi_xy, psi_yy) by forward differentiation of the deflection."""
@@ -47,6 +57,7 @@ class SIE(AbstractMass):
             they take the place of e1, e2.
     """
 
+    profile = isothermal
     theta_E: Any
     e1: Any = None
     e2: Any = None
@@ -58,22 +69,13 @@ class SIE(AbstractMass):
     def __check_init__(self):
         _check_pairs(self, ("e1", "e2"), ("axis_ratio", "position_angle"))
 
-    def _parameters(self):
+    def parameters(self):
         return self.theta_E, *self.ellipticity, self.center_x, self.center_y
-
-    def deflection(self, x, y):
-        return isothermal.deflection(x, y, *self._parameters())
 
     @property
     def ellipticity(self):
         """(e1, e2), however they were stated."""
         return _ellipticity(self)
-
-    def convergence(self, x, y):
-        return isothermal.convergence(x, y, *self._parameters())
-
-    def potential(self, x, y):
-        return isothermal.potential(x, y, *self._parameters())
 
 
 class EPL(AbstractMass):
@@ -87,6 +89,7 @@ class EPL(AbstractMass):
         axis_ratio, position_angle: in the place of e1, e2, as for SIE.
     """
 
+    profile = power_law
     theta_E: Any
     slope: Any = 2.0
     e1: Any = None
@@ -99,22 +102,13 @@ class EPL(AbstractMass):
     def __check_init__(self):
         _check_pairs(self, ("e1", "e2"), ("axis_ratio", "position_angle"))
 
-    def _parameters(self):
+    def parameters(self):
         return self.theta_E, self.slope, *self.ellipticity, self.center_x, self.center_y
-
-    def deflection(self, x, y):
-        return power_law.deflection(x, y, *self._parameters())
 
     @property
     def ellipticity(self):
         """(e1, e2), however they were stated."""
         return _ellipticity(self)
-
-    def convergence(self, x, y):
-        return power_law.convergence(x, y, *self._parameters())
-
-    def potential(self, x, y):
-        return power_law.potential(x, y, *self._parameters())
 
 
 class Shear(AbstractMass):
@@ -126,6 +120,7 @@ class Shear(AbstractMass):
         strength, position_angle: in the place of gamma1, gamma2; PA of the stretch, East of North [deg].
     """
 
+    profile = shear
     gamma1: Any = None
     gamma2: Any = None
     center_x: Any = 0.0
@@ -143,17 +138,8 @@ class Shear(AbstractMass):
             return shear_from_polar(self.strength, self.position_angle)
         return _or_zero(self.gamma1), _or_zero(self.gamma2)
 
-    def _parameters(self):
+    def parameters(self):
         return *self.components, self.center_x, self.center_y
-
-    def deflection(self, x, y):
-        return shear.deflection(x, y, *self._parameters())
-
-    def convergence(self, x, y):
-        return shear.convergence(x, y, *self._parameters())
-
-    def potential(self, x, y):
-        return shear.potential(x, y, *self._parameters())
 
 
 def _check_pairs(component, cartesian, polar):
