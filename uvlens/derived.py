@@ -61,7 +61,7 @@ def source_parameters(model, vector):
 def magnification_and_flux(inversion, geometry):
     """(magnification, image flux, source flux): total fluxes in Jy; the ratio is over pixels with S/N > 3."""
     source, error = np.asarray(inversion.source), np.asarray(inversion.source_error)
-    per_pixel = np.asarray(jnp.sum(inversion.lensing_operator, axis=0))
+    per_pixel = np.asarray(inversion.mapper.transposed_product(jnp.ones(inversion.normal.mask.n_pixels)))
     area = float(geometry.spacing) ** 2
     significant = source > SIGNIFICANT * error
     kept = source * significant

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .errors import InputError
-from .inversion import best_coefficient, log_evidence_minus_null, run_inversion
+from .inversion import bands_from_matrix, best_coefficient, log_evidence_minus_null, matrix_from_bands, run_inversion
 from .lens import LensPlane
 from .normal.operator import AbstractNormalOperator
 from .parameters import Parameters
@@ -93,7 +93,7 @@ class Model(eqx.Module):
     normal: AbstractNormalOperator
     rays_x: Float[Array, "N rays"]
     rays_y: Float[Array, "N rays"]
-    prior_matrix: Float[Array, "S S"]
+    prior_bands: Float[Array, "bands S"]
     positions: Positions | None
     parameters: Parameters = eqx.field(static=True)
     components: dict = eqx.field(static=True)
@@ -115,7 +115,8 @@ class Model(eqx.Module):
         self.parameters = Parameters(self.components)
         self.normal = normal
         self.rays_x, self.rays_y = (jnp.asarray(r) for r in normal.mask.rays(rays))
-        self.prior_matrix = jnp.asarray(source.pixels.regularization.matrix(source.pixels.mesh.shape))
+        prior = source.pixels.regularization.matrix(source.pixels.mesh.shape)
+        self.prior_bands = jnp.asarray(bands_from_matrix(prior))
         self.positions = positions
 
     @property
@@ -165,11 +166,10 @@ class Model(eqx.Module):
 
     def _best_coefficient(self, mapper, lowest, highest):
         mapper = jax.lax.stop_gradient(mapper)
-        lensing_operator = mapper.dense()
         return best_coefficient(
-            self.normal.curvature(lensing_operator, self.normal.transform(lensing_operator)),
-            lensing_operator.T @ self.normal.dirty_image,
-            self.prior_matrix,
+            self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
+            mapper.transposed_product(self.normal.dirty_image),
+            matrix_from_bands(self.prior_bands),
             lowest,
             highest,
             positive=self.pixel_source.positive,
@@ -188,16 +188,17 @@ class Model(eqx.Module):
         filled = self.parameters.fill(vector)
         mapper, geometry = self.trace(filled["lens"])
         lam, log_det_h = self._prior(filled, mapper, geometry)
-        return log_evidence_minus_null(
+        everywhere = jnp.ones(self.n_source, bool)
+        value = log_evidence_minus_null(
             self.normal,
             mapper.indices,
             mapper.weights,
-            lam * self.prior_matrix,
-            log_det_h,
-            jnp.ones(self.n_source, bool),
-            self.n_source,
+            lam * self.prior_bands,
+            everywhere,
+            everywhere,
             self.pixel_source.positive,
         )
+        return value + 0.5 * log_det_h
 
     def log_prob(self, vector):
         """ln E - ln E_null + ln prior at a physical vector (n,)."""
@@ -230,4 +231,4 @@ class Model(eqx.Module):
         filled = self.parameters.fill(vector)
         mapper, geometry = self.trace(filled["lens"])
         lam, log_det_h = self._prior(filled, mapper, geometry)
-        return mapper, geometry, lam * self.prior_matrix, log_det_h
+        return mapper, geometry, lam * matrix_from_bands(self.prior_bands), log_det_h

@@ -1,5 +1,6 @@
 """Linear inversion of a pixelised source: system, positive solver, evidence with its gradient, strength."""
 
+from .banded import bands_from_matrix, matrix_from_bands
 from .evidence import System, log_evidence_minus_null, solve_system
 from .invert import Inversion, invert, run_inversion
 from .positive import Solution, solve_positive, solve_unconstrained
@@ -9,9 +10,11 @@ __all__ = [
     "Inversion",
     "Solution",
     "System",
+    "bands_from_matrix",
     "best_coefficient",
     "invert",
     "log_evidence_minus_null",
+    "matrix_from_bands",
     "run_inversion",
     "solve_positive",
     "solve_system",

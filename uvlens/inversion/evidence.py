@@ -9,7 +9,8 @@ the gradient needs no derivative of the solver, free and positive alike:
 
     D_bar = s,   F_bar = H_bar = -1/2 (s s^T + A^-1),   L_bar_is = 2 (W L F_bar)_is + d~_i s_s
 
-with ln det H, known in closed form, differentiated on its own.
+with ln det H, known in closed form, differentiated on its own. On a CPU value and derivatives come from `host`,
+elsewhere from plain JAX; both are tested against each other.
 """
 
 from functools import partial
@@ -17,10 +18,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..normal.operator import AbstractNormalOperator
-from ..source.mapper import dense_lensing_operator
+from ..source.mapper import Mapper, dense_lensing_operator
+from .banded import bands_cotangent, matrix_from_bands
 from .positive import Solution, solve_positive, solve_unconstrained
 
 
@@ -75,82 +78,121 @@ class System(NamedTuple):
         return jax.scipy.linalg.cho_solve((self.cholesky, True), jnp.eye(len(self.data_vector)))
 
 
-def solve_system(curvature_matrix, data_vector, regularization_matrix, log_det_regularization, allowed, positive):
+def solve_system(
+    curvature_matrix, data_vector, regularization_matrix, log_det_regularization, allowed, positive, start=None
+):
     """Decompose A and solve for the source; `allowed` (boolean, shape (S,)) is False where s is fixed to 0."""
     matrix = curvature_matrix + regularization_matrix
-    solve = solve_positive if positive else solve_unconstrained
+    cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
+    if positive:
+        solution = solve_positive(matrix, data_vector, allowed, start=start)
+    else:
+        solution = solve_unconstrained(matrix, data_vector, allowed)
     return System(
         curvature_matrix,
         data_vector,
         regularization_matrix,
-        jnp.linalg.cholesky(matrix, symmetrize_input=False),
-        solve(matrix, data_vector, allowed),
+        cholesky,
+        solution,
         log_det_regularization,
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(6, 7))
-def log_evidence_minus_null(
-    operator: AbstractNormalOperator,
-    indices,
-    weights,
-    regularization_matrix,
-    log_det_regularization,
-    allowed,
-    n_source: int,
-    positive: bool,
-):
-    """ln E - ln E_null as a function that JAX can differentiate.
-
-    Args:
-        operator: the normal operator (N pixels); constant under differentiation.
-        indices, weights: the mapper's entries, shape (N, P).
-        regularization_matrix: H, shape (S, S).
-        log_det_regularization: ln det H.
-        allowed: boolean, shape (S,), False where the source is fixed to 0.
-        n_source: S.
-        positive: whether s >= 0.
-
-    Returns:
-        The value; NaN where the positive solver did not converge.
-    """
-    return _forward(
-        operator, indices, weights, regularization_matrix, log_det_regularization, allowed, n_source, positive
-    )[0]
-
-
 def assemble(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
-    """(System, L, T) of a mapper: the chain from the mapper's entries to the solved system."""
-    lensing_operator = dense_lensing_operator(indices, weights, n_source)
-    transformed = operator.transform(lensing_operator)
-    system = solve_system(
-        operator.curvature(lensing_operator, transformed),
-        lensing_operator.T @ operator.dirty_image,
+    """System of a mapper: the chain from the mapper's entries to the solved system."""
+    lensing = Mapper(indices, weights, n_source)
+    return solve_system(
+        operator.curvature_matrix(indices, weights, n_source),
+        lensing.transposed_product(operator.dirty_image),
         regularization,
         log_det_regularization,
         allowed,
         positive,
     )
-    return system, lensing_operator, transformed
 
 
-def _forward(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
-    system, _, transformed = assemble(
-        operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive
+@partial(jax.custom_vjp, nondiff_argnums=(6,))
+def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, bands, allowed, start, positive: bool):
+    """ln E - ln E_null - 1/2 ln det H as a function that JAX can differentiate.
+
+    (ln det H is known in closed form, or differentiated on its own: add half of it.)
+
+    Args:
+        operator: the normal operator (N pixels); constant under differentiation.
+        indices, weights: the mapper's entries, shape (N, P).
+        bands: lower bands of H, shape (b + 1, S) (see `banded`).
+        allowed: boolean, shape (S,), False where the source is fixed to 0.
+        start: boolean, shape (S,), passive set the positive solver begins with; all True begins with the signs of
+            the unconstrained source. The value does not depend on it.
+        positive: whether s >= 0.
+
+    Returns:
+        The value; NaN where the positive solver did not converge. Entries of weight 0 are padding: their derivative
+        is 0.
+    """
+    return _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=False)[0]
+
+
+def _forward(operator, indices, weights, bands, allowed, start, positive):
+    value, *derivatives = _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=True)
+    return value, derivatives
+
+
+def _backward(positive, derivatives, cotangent):
+    weights_bar, bands_bar = derivatives
+    return None, None, cotangent * weights_bar, cotangent * bands_bar, None, None
+
+
+log_evidence_minus_null.defvjp(_forward, _backward)
+
+
+def _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient):
+    """(value,) or (value, weights_bar, bands_bar), on the host where there is compiled code for it."""
+    device = partial(_on_device, positive=positive, gradient=gradient)
+    arguments = (operator, indices, weights, bands, allowed, start)
+    if operator.products is None:
+        return device(*arguments)
+    host = partial(_on_host, positive=positive, gradient=gradient)
+    return jax.lax.platform_dependent(*arguments, cpu=host, default=device)
+
+
+def _on_host(operator, indices, weights, bands, allowed, start, positive, gradient):
+    from .host import evidence
+
+    products, dirty_image = operator.products, np.asarray(operator.reduction.dirty_image)
+
+    def call(*arrays):
+        result = evidence(products, dirty_image, *(np.asarray(a) for a in arrays), positive, gradient)
+        value = np.asarray(result.value)
+        return (value, result.weights_bar, result.bands_bar) if gradient else (value,)
+
+    shapes = (jax.ShapeDtypeStruct((), weights.dtype),)
+    if gradient:
+        shapes += tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (weights, bands))
+    return jax.pure_callback(call, shapes, indices, weights, bands, allowed, start, vmap_method="sequential")
+
+
+def _on_device(operator, indices, weights, bands, allowed, start, positive, gradient):
+    n_source = bands.shape[1]
+    lensing_operator = dense_lensing_operator(indices, weights, n_source)
+    transformed = operator.transform(lensing_operator)
+    system = solve_system(
+        operator.curvature(lensing_operator, transformed),
+        lensing_operator.T @ operator.dirty_image,
+        matrix_from_bands(bands),
+        jnp.zeros(()),
+        allowed,
+        positive,
+        start,
     )
     # a source that was not found has no evidence: searches count such points and never accept them
     value = jnp.where(system.solution.converged, system.log_evidence_minus_null, jnp.nan)
-    return value, (operator, indices, transformed, system)
-
-
-def _backward(n_source, positive, residuals, cotangent):
-    operator, indices, transformed, system = residuals
+    if not gradient:
+        return (value,)
     s = system.solution.source
     matrix_bar = -0.5 * (jnp.outer(s, s) + system.inverse())
     product = 2.0 * operator.pullback(transformed, matrix_bar)
     rows = jnp.arange(indices.shape[0])[:, None]
     weights_bar = product[rows, indices] + operator.dirty_image[:, None] * s[indices]
-    return None, None, cotangent * weights_bar, cotangent * matrix_bar, 0.5 * cotangent, None
-
-
-log_evidence_minus_null.defvjp(_forward, _backward)
+    weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
+    return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])

@@ -4,7 +4,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from ..errors import InputError
 from ..normal.operator import AbstractNormalOperator
@@ -17,12 +16,12 @@ class Inversion(eqx.Module):
 
     Attributes:
         system: F, D, H, the decomposition of A and the solution.
-        lensing_operator: L, shape (N, S).
+        mapper: L.
         normal: the normal operator.
     """
 
     system: System
-    lensing_operator: Float[Array, "N S"]
+    mapper: Mapper
     normal: AbstractNormalOperator
 
     @property
@@ -75,7 +74,7 @@ class Inversion(eqx.Module):
     @property
     def image(self):
         """L s: the model of the sky at the N mask pixels [Jy/pixel], before any primary beam."""
-        return self.lensing_operator @ self.source
+        return self.mapper.apply(self.source)
 
     @property
     def source_error(self):
@@ -91,7 +90,7 @@ class Inversion(eqx.Module):
 @eqx.filter_jit
 def run_inversion(normal, mapper, regularization_matrix, log_det_regularization, allowed, positive):
     """Inversion of checked arrays (see `invert`)."""
-    system, lensing_operator, _ = assemble(
+    system = assemble(
         normal,
         mapper.indices,
         mapper.weights,
@@ -101,7 +100,7 @@ def run_inversion(normal, mapper, regularization_matrix, log_det_regularization,
         mapper.n_source,
         positive,
     )
-    return Inversion(system, lensing_operator, normal)
+    return Inversion(system, mapper, normal)
 
 
 def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=None):

@@ -2,17 +2,24 @@
 
 import dataclasses
 import warnings
+from functools import partial
 
 import numpy as np
 
 from ..conventions import ARCSEC
 from ..data.visibilities import Visibilities
 from ..errors import InputError, UVLensWarning
+from .direct import DirectNormalOperator
 from .lowrank import LowRankNormalOperator
 from .reduction import Reduction, reduce
 from .toeplitz import FFTNormalOperator
 
-_OPERATORS = {"fft": FFTNormalOperator, "lowrank": LowRankNormalOperator}
+_OPERATORS = {
+    "direct": DirectNormalOperator.from_reduction,
+    "direct32": partial(DirectNormalOperator.from_reduction, precision="float32"),
+    "fft": FFTNormalOperator.from_reduction,
+    "lowrank": LowRankNormalOperator.from_reduction,
+}
 _SAME_CENTER = 0.001
 """arcsec."""
 
@@ -61,7 +68,7 @@ def operator_from_reduction(reduction: Reduction, method="auto"):
         method = "lowrank" if reduction.mask.n_pixels <= _LARGEST_DENSE else "fft"
     if method not in _OPERATORS:
         raise InputError(f"method must be auto, {' or '.join(_OPERATORS)}, got {method!r}")
-    return _OPERATORS[method].from_reduction(reduction)
+    return _OPERATORS[method](reduction)
 
 
 def load_normal_operator(path):

@@ -1,19 +1,24 @@
-"""What every normal operator offers: W and the three products an inversion takes from it.
+"""What every normal operator offers: W and the products an inversion takes from it.
 
-With L the lensing operator (N x S) and T whatever the implementation keeps of W L:
+In JAX, for any device, with L the lensing operator (N x S) and T whatever the implementation keeps of W L:
 
     apply(X)        = W X                 (N, m) -> (N, m)
     transform(L)    = T                   W L itself, or R L when W = R^T R
     curvature(L, T) = F = L^T W L         (S, S)
     pullback(T, X)  = W L X               (N, m) for X of shape (S, m), the gradient's only product with W
+
+On a CPU `products` has the same in compiled code (see `products`), which knows that L is sparse and F symmetric.
 """
 
 import abc
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from ..source.mapper import dense_lensing_operator
 from .reduction import Reduction
 
 
@@ -22,10 +27,12 @@ class AbstractNormalOperator(eqx.Module):
 
     Attributes:
         dirty_image: d~, shape (N,) [Jy^-1].
+        products: compiled products for a CPU (HostProducts), None where numba is missing.
         reduction: the host-side sums it was made from (not traced by JAX).
     """
 
     dirty_image: eqx.AbstractVar[Float[Array, " N"]]
+    products: eqx.AbstractVar[object | None]
     reduction: eqx.AbstractVar[Reduction]
 
     @abc.abstractmethod
@@ -53,6 +60,30 @@ class AbstractNormalOperator(eqx.Module):
     @abc.abstractmethod
     def rank(self) -> int | None:
         """Rank of W kept, None where it is not known."""
+
+    def curvature_matrix(self, indices, weights, n_source):
+        """F = L^T W L of a mapper's entries (N, P): by the compiled products on a CPU, else in JAX."""
+
+        def on_device(indices, weights):
+            lensing_operator = dense_lensing_operator(indices, weights, n_source)
+            return self.curvature(lensing_operator, self.transform(lensing_operator))
+
+        if self.products is None:
+            return on_device(indices, weights)
+
+        def call(indices, weights):
+            from .sparse import SparseLens
+
+            lens = SparseLens.of(np.asarray(indices), np.asarray(weights), n_source)
+            lower = np.tril(self.products.curvature(lens, keep=False)[0])
+            return lower + np.tril(lower, -1).T
+
+        shape = jax.ShapeDtypeStruct((n_source, n_source), weights.dtype)
+
+        def on_host(indices, weights):
+            return jax.pure_callback(call, shape, indices, weights, vmap_method="sequential")
+
+        return jax.lax.platform_dependent(indices, weights, cpu=on_host, default=on_device)
 
     @property
     def mask(self):
@@ -85,3 +116,11 @@ class AbstractNormalOperator(eqx.Module):
         r = self.reduction
         rank = "" if self.rank is None else f", rank {self.rank}"
         return f"NormalOperator({self.method}: {r.n_visibilities} visibilities, {r.mask.n_pixels} pixels{rank})"
+
+
+def host_products(make):
+    """make(), or None where numba is not installed: the JAX path then serves the CPU as well."""
+    try:
+        return make()
+    except ImportError:
+        return None

@@ -1,7 +1,7 @@
 """The products with W that one evidence takes on a CPU, outside JAX: F = L^T W L, and W L X where L has entries.
 
-    curvature(L)        F, lower triangle, and whatever `pullback` can reuse
-    pullback(L, X)      (W L X)_is at the entries (i, s) of L, X symmetric: all that the gradient needs
+curvature(L)        F, lower triangle, and whatever `pullback` can reuse
+pullback(L, X)      (W L X)_is at the entries (i, s) of L, X symmetric: all that the gradient needs
 """
 
 import abc

@@ -4,6 +4,7 @@ A block is 8 columns of an (N, m) matrix stored next to one another, shape (N, 8
 """
 
 import functools
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -29,7 +30,7 @@ def in_parallel(work, n_items, n_parts=None):
     """Call work(start, stop) on contiguous parts of range(n_items), one part a worker unless `n_parts` says more."""
     pool, workers = threads()
     edges = np.linspace(0, n_items, min(n_items, n_parts or workers) + 1).astype(int)
-    parts = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:])]
+    parts = [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
     if len(parts) == 1:
         return [work(*parts[0])]
     return list(pool.map(lambda part: work(*part), parts))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 from scipy.fft import next_fast_len
 
-from .operator import AbstractNormalOperator
+from .operator import AbstractNormalOperator, host_products
 from .reduction import Reduction
 
 _BLOCK = 32
@@ -26,27 +26,32 @@ class FFTNormalOperator(AbstractNormalOperator):
     rows: Int[Array, " N"]
     columns: Int[Array, " N"]
     padded_shape: tuple[int, int] = eqx.field(static=True)
+    products: object | None = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
 
     @staticmethod
     def from_reduction(reduction):
-        """Transform the kernels."""
-        ny, nx = reduction.mask.grid.shape
-        shape = (next_fast_len(2 * ny - 1, real=True), next_fast_len(2 * nx - 1, real=True))
+        """Transform the kernels of the mask's bounding box."""
+        mask = reduction.mask
+        rows, columns = mask.rows - mask.rows.min(), mask.columns - mask.columns.min()
+        ny, nx = int(rows.max()) + 1, int(columns.max()) + 1
+        shape = (next_fast_len(2 * ny - 1, real=False), next_fast_len(2 * nx - 1, real=True))
         transforms = []
         for term in reduction.terms:
+            row, column = term.kernel.shape[0] // 2, term.kernel.shape[1] // 2
             padded = np.zeros(shape)
-            padded[: 2 * ny - 1, : 2 * nx - 1] = term.kernel
+            padded[: 2 * ny - 1, : 2 * nx - 1] = term.kernel[row - ny + 1 : row + ny, column - nx + 1 : column + nx]
             padded = np.roll(padded, (1 - ny, 1 - nx), axis=(0, 1))
-            transforms.append(jnp.asarray(np.fft.rfft2(padded)))
-        beams = [term.primary_beam for term in reduction.terms]
+            transforms.append(np.fft.rfft2(padded))
+        beams = tuple(term.primary_beam for term in reduction.terms)
         return FFTNormalOperator(
             dirty_image=jnp.asarray(reduction.dirty_image),
-            kernel_transforms=tuple(transforms),
+            kernel_transforms=tuple(map(jnp.asarray, transforms)),
             primary_beams=tuple(None if beam is None else jnp.asarray(beam) for beam in beams),
-            rows=jnp.asarray(reduction.mask.rows),
-            columns=jnp.asarray(reduction.mask.columns),
+            rows=jnp.asarray(rows),
+            columns=jnp.asarray(columns),
             padded_shape=shape,
+            products=host_products(lambda: _products(transforms, beams, rows, columns, shape)),
             reduction=reduction,
         )
 
@@ -86,3 +91,9 @@ class FFTNormalOperator(AbstractNormalOperator):
 
     def pullback(self, transformed, right):
         return transformed @ right
+
+
+def _products(transforms, beams, rows, columns, shape):
+    from .fourier import FourierProducts
+
+    return FourierProducts(transforms, beams, rows, columns, shape)

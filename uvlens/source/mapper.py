@@ -46,6 +46,11 @@ class Mapper(eqx.Module):
         """L s, shape (N,), for s of shape (S,)."""
         return jnp.sum(self.weights * source[self.indices], axis=1)
 
+    def transposed_product(self, image):
+        """L^T image, shape (S,), for an image of shape (N,)."""
+        entries = self.weights * image[:, None]
+        return jnp.zeros(self.n_source, entries.dtype).at[self.indices].add(entries, mode="promise_in_bounds")
+
 
 def dense_lensing_operator(indices, weights, n_source):
     """L of shape (N, S) from its entries (N, P)."""

@@ -20,6 +20,8 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
 
 
 class AbstractRegularization(eqx.Module):
@@ -38,12 +40,12 @@ class AbstractRegularization(eqx.Module):
         return strength * sum_weight * resolution_area**2 * (resolution_area / spacing**2) ** (self.order - 1)
 
     def matrix(self, shape):
-        """G for a mesh of `shape` = (rows, columns), NumPy array of shape (S, S)."""
-        rows, columns = (_second_difference(n) for n in shape)
-        powers = [np.linalg.matrix_power(d, self.order) for d in (rows, columns)]
+        """G for a mesh of `shape` = (rows, columns), sparse (SciPy), shape (S, S)."""
+        rows, columns = (scipy.sparse.eye_array(n) for n in shape)
         if self.order == 0:
-            return np.eye(shape[0] * shape[1])
-        return np.kron(powers[0], np.eye(shape[1])) + np.kron(np.eye(shape[0]), powers[1])
+            return scipy.sparse.kron(rows, columns)
+        power_y, power_x = (scipy.sparse.linalg.matrix_power(_second_difference(n), self.order) for n in shape)
+        return scipy.sparse.kron(power_y, columns) + scipy.sparse.kron(rows, power_x)
 
     def log_det_matrix(self, shape):
         """ln det G, in closed form."""
@@ -84,7 +86,7 @@ def log_det(strength_coefficient, n_source, log_det_matrix):
 
 
 def _second_difference(n):
-    return 2.0 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+    return scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n)).tocsr()
 
 
 def _second_difference_eigenvalues(n):

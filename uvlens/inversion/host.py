@@ -1,0 +1,156 @@
+"""One evidence on a CPU, outside JAX: compiled sparse products, LAPACK for everything dense, one triangle of each.
+
+The primal form: F (S x S), A = F + H, one Cholesky decomposition for ln det A and the unconstrained source, the
+positive source on its passive set, and for the gradient one explicit inverse and one more product with W:
+
+    F_bar = H_bar = -1/2 (s s^T + A^-1),   L_bar_is = 2 (W L F_bar)_is + d~_i s_s   at the entries of L
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
+
+from ..normal.factored import FactoredProducts
+from ..normal.sparse import SparseLens, compiled
+from . import dual
+from .pivoting import HostSolution, free_minimum, positive_minimum
+
+
+class HostEvidence(NamedTuple):
+    """ln E - ln E_null without the term of ln det H, and its derivatives.
+
+    Attributes:
+        value: NaN where A is not positive definite or the positive source was not found.
+        weights_bar: for the mapper's weights, shape (N, P); None if not asked for.
+        bands_bar: for the lower bands of H, shape (b + 1, S); None if not asked for.
+        solution: the source and its certificate.
+    """
+
+    value: float
+    weights_bar: np.ndarray | None
+    bands_bar: np.ndarray | None
+    solution: HostSolution
+
+
+def evidence(products, dirty_image, indices, weights, bands, allowed, start, positive, gradient):
+    """The evidence of one mapper.
+
+    Args:
+        products: HostProducts of the normal operator.
+        dirty_image: d~, shape (N,).
+        indices, weights: of the mapper, shape (N, P).
+        bands: lower bands of H, shape (b + 1, S) (see `banded`).
+        allowed: boolean, shape (S,), False where s is fixed to 0.
+        start: boolean, shape (S,), passive set the positive solver begins with (all: signs of the free minimum).
+        positive: whether s >= 0.
+        gradient: whether the derivatives are wanted.
+    """
+    lens = SparseLens.of(indices, weights, bands.shape[1])
+    data = lens.transposed_product(dirty_image)
+    if isinstance(products, FactoredProducts) and dual.pays(products.rank, bands.shape, positive):
+        result = dual.evidence(products, lens, data, bands, allowed, start, positive, gradient)
+        if result is not None:
+            value, entries_bar, bands_bar, solution = result
+            return _finish(lens, dirty_image, value, entries_bar, bands_bar, solution)
+    curvature, kept = products.curvature(lens, keep=gradient)
+    matrix, scale = _scaled_sum(curvature, bands)
+    factor, info = dpotrf(matrix.T, lower=0, clean=0)
+    if info:
+        solution = HostSolution(np.zeros_like(data), allowed, np.inf, 1, False)
+        return _finish(lens, dirty_image, np.nan, _nothing(lens, gradient), _nan_like(bands, gradient), solution)
+    if positive:
+        begin = None if start.all() else start
+        solution = positive_minimum(matrix, data * scale, allowed, start=begin, cholesky=factor.T)
+    else:
+        solution = free_minimum(matrix, data * scale, allowed, cholesky=factor.T)
+    source = np.where(solution.passive, solution.source * scale, 0.0)
+    solution = solution._replace(source=np.maximum(source, 0.0) if positive else source)
+    log_det = 2.0 * np.sum(np.log(np.diagonal(factor) / scale))
+    value = -0.5 * (_quadratic(curvature, bands, solution.source) - 2.0 * solution.source @ data + log_det)
+    entries_bar = bands_bar = None
+    if gradient:
+        inverse, _ = dpotri(factor, lower=0, overwrite_c=1)
+        spread, bands_bar = _outer_and_inverse(inverse.T, scale, solution.source, len(bands))
+        entries_bar = -products.pullback(lens, kept, spread)
+    return _finish(lens, dirty_image, value, entries_bar, bands_bar, solution)
+
+
+def _finish(lens, dirty_image, value, entries_bar, bands_bar, solution):
+    if not solution.converged:
+        value = np.nan
+    weights_bar = None
+    if entries_bar is not None:
+        _add_data_term(lens.row_start, lens.source, dirty_image, solution.source, entries_bar)
+        weights_bar = lens.spread(entries_bar)
+    return HostEvidence(float(value), weights_bar, bands_bar, solution)
+
+
+def _nothing(lens, gradient):
+    return np.full(len(lens.source), np.nan) if gradient else None
+
+
+def _nan_like(bands, gradient):
+    return np.full(bands.shape, np.nan) if gradient else None
+
+
+@compiled
+def _scaled_sum(curvature, bands):
+    """(A, scale): scale (F + H) scale of unit diagonal, lower triangle, and scale = diag(F + H)^-1/2."""
+    n_bands, n = bands.shape
+    matrix = np.empty((n, n))
+    scale = np.empty(n)
+    for i in range(n):
+        scale[i] = 1.0 / np.sqrt(curvature[i, i] + bands[0, i])
+    for i in range(n):
+        for j in range(i + 1):
+            matrix[i, j] = curvature[i, j] * scale[j]
+        for j in range(max(0, i - n_bands + 1), i + 1):
+            matrix[i, j] += bands[i - j, j] * scale[j]
+        for j in range(i + 1):
+            matrix[i, j] *= scale[i]
+    return matrix, scale
+
+
+@compiled
+def _quadratic(curvature, bands, s):
+    """s^T (F + H) s from the lower triangles."""
+    n_bands, n = bands.shape
+    total = 0.0
+    for i in range(n):
+        row = 0.5 * (curvature[i, i] + bands[0, i]) * s[i]
+        for j in range(i):
+            row += curvature[i, j] * s[j]
+        for j in range(max(0, i - n_bands + 1), i):
+            row += bands[i - j, j] * s[j]
+        total += 2.0 * row * s[i]
+    return total
+
+
+@compiled
+def _outer_and_inverse(inverse, scale, s, n_bands):
+    """(s s^T + A^-1, H_bar on the bands), the inverse given for the scaled matrix as a lower triangle."""
+    n = len(s)
+    full = np.empty((n, n))
+    bands_bar = np.zeros((n_bands, n))
+    tile = 32
+    for top in range(0, n, tile):
+        for left in range(0, top + 1, tile):
+            for i in range(top, min(top + tile, n)):
+                for j in range(left, min(left + tile, i + 1)):
+                    value = s[i] * s[j] + inverse[i, j] * scale[i] * scale[j]
+                    full[i, j] = value
+                    full[j, i] = value
+    for k in range(n_bands):
+        factor = -0.5 if k == 0 else -1.0
+        for j in range(n - k):
+            bands_bar[k, j] = factor * full[j + k, j]
+    return full, bands_bar
+
+
+@compiled
+def _add_data_term(row_start, source, dirty_image, s, entries_bar):
+    """entries_bar += d~_i s_s."""
+    for i in range(len(row_start) - 1):
+        for k in range(row_start[i], row_start[i + 1]):
+            entries_bar[k] += dirty_image[i] * s[source[k]]
