@@ -104,7 +104,7 @@ def run_uvlens(normal, case, kind, coefficient, repetitions):
         "calls": repetitions,
         "first_call_seconds": first,
         "operator": normal.method,
-        "rank": int(normal.rank),
+        "rank": None if normal.rank is None else int(normal.rank),
         "strength": strength,
         "chi_squared": inversion.terms["chi_squared"],
         "log_evidence": inversion.log_evidence,

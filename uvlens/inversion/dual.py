@@ -16,7 +16,8 @@ import scipy.linalg
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from ..normal.sparse import compiled, in_parallel
+from ..normal.sparse import compiled
+from ..threads import in_parallel
 from .pivoting import GRADIENT_TOLERANCE, PATIENCE, HostSolution
 
 _STEPS = 12

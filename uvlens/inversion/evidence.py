@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from ..normal.operator import AbstractNormalOperator
 from ..source.mapper import Mapper, dense_lensing_operator
+from ..threads import one_blas_thread
 from .banded import bands_cotangent, matrix_from_bands
 from .positive import Solution, solve_positive, solve_unconstrained
 
@@ -162,7 +163,8 @@ def _on_host(operator, indices, weights, bands, allowed, start, positive, gradie
     products, dirty_image = operator.products, np.asarray(operator.reduction.dirty_image)
 
     def call(*arrays):
-        result = evidence(products, dirty_image, *(np.asarray(a) for a in arrays), positive, gradient)
+        with one_blas_thread():
+            result = evidence(products, dirty_image, *(np.asarray(a) for a in arrays), positive, gradient)
         value = np.asarray(result.value)
         return (value, result.weights_bar, result.bands_bar) if gradient else (value,)
 

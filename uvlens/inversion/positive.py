@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ..threads import one_blas_thread
 from .pivoting import GRADIENT_TOLERANCE, PATIENCE, positive_minimum
 
 
@@ -111,7 +112,8 @@ def _pivot_on_host(matrix, vector, allowed, start, max_factorizations):
 
     def call(*arguments):
         matrix, vector, allowed, start = (np.asarray(argument) for argument in arguments)
-        found = positive_minimum(matrix, vector, allowed, max_factorizations, None if start.all() else start)
+        with one_blas_thread():
+            found = positive_minimum(matrix, vector, allowed, max_factorizations, None if start.all() else start)
         return (
             found.source,
             found.passive,

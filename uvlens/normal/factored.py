@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.linalg.blas import dgemm, dsyrk
 
+from ..threads import in_parallel
 from .products import HostProducts
-from .sparse import BLOCK, accumulate, contract, in_parallel
+from .sparse import BLOCK, accumulate, contract
 
 
 class FactoredProducts(HostProducts):

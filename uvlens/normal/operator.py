@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..source.mapper import dense_lensing_operator
+from ..threads import one_blas_thread
 from .reduction import Reduction
 
 
@@ -74,8 +75,9 @@ class AbstractNormalOperator(eqx.Module):
         def call(indices, weights):
             from .sparse import SparseLens
 
-            lens = SparseLens.of(np.asarray(indices), np.asarray(weights), n_source)
-            lower = np.tril(self.products.curvature(lens, keep=False)[0])
+            with one_blas_thread():
+                lens = SparseLens.of(np.asarray(indices), np.asarray(weights), n_source)
+                lower = np.tril(self.products.curvature(lens, keep=False)[0])
             return lower + np.tril(lower, -1).T
 
         shape = jax.ShapeDtypeStruct((n_source, n_source), weights.dtype)

@@ -8,7 +8,8 @@ import abc
 
 import numpy as np
 
-from .sparse import BLOCK, SparseLens, accumulate, contract, in_parallel, last_source, threads
+from ..threads import in_parallel, pool
+from .sparse import BLOCK, SparseLens, accumulate, contract, last_source
 
 LARGEST_KEPT = 2**30
 """Bytes of T = W L that a value-and-gradient evaluation keeps; a larger T is computed twice."""
@@ -42,7 +43,7 @@ class ColumnProducts(HostProducts):
         """Columns first .. first + 7 of W L into `out` (N, 8), at least where `needed` (boolean (N,), or None: all)."""
 
     def curvature(self, lens, keep):
-        n_blocks, workers = -(-lens.n_source // BLOCK), threads()[1]
+        n_blocks, workers = -(-lens.n_source // BLOCK), pool()[1]
         keep = keep and n_blocks * BLOCK * lens.n_pixels * 8 <= LARGEST_KEPT
         kept = np.empty((n_blocks, lens.n_pixels, BLOCK)) if keep else None
         curvature = np.zeros((n_blocks * BLOCK, n_blocks * BLOCK))
@@ -59,7 +60,7 @@ class ColumnProducts(HostProducts):
         return curvature[: lens.n_source, : lens.n_source], kept
 
     def pullback(self, lens, kept, matrix):
-        n_blocks, workers = -(-lens.n_source // BLOCK), threads()[1]
+        n_blocks, workers = -(-lens.n_source // BLOCK), pool()[1]
 
         def work(worker, _):
             product = np.zeros(len(lens.source))

@@ -4,36 +4,18 @@ A block is 8 columns of an (N, m) matrix stored next to one another, shape (N, 8
 """
 
 import functools
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba
 import numpy as np
+
+from ..threads import in_parallel
 
 BLOCK = 8
 """Columns in a block."""
 
 compiled = functools.partial(numba.njit, nogil=True, fastmath=True, cache=True, error_model="numpy")
 """Decorator of every kernel: it releases the interpreter's lock, so that Python threads share the work."""
-
-
-@functools.cache
-def threads():
-    """(pool, number of workers): one pool for the process, as many workers as the processor has cores for it."""
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return ThreadPoolExecutor(n, thread_name_prefix="uvlens"), n
-
-
-def in_parallel(work, n_items, n_parts=None):
-    """Call work(start, stop) on contiguous parts of range(n_items), one part a worker unless `n_parts` says more."""
-    pool, workers = threads()
-    edges = np.linspace(0, n_items, min(n_items, n_parts or workers) + 1).astype(int)
-    parts = [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
-    if len(parts) == 1:
-        return [work(*parts[0])]
-    return list(pool.map(lambda part: work(*part), parts))
 
 
 class SparseLens(NamedTuple):
