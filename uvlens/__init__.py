@@ -15,6 +15,7 @@ else:
     os.environ["JAX_ENABLE_X64"] = "1"
 
 _HOMES = {
+    "batch": ("evaluate_batch",),
     "data": ("Visibilities", "read", "weight_factor", "write"),
     "errors": ("InputError", "UVLensWarning"),
     "grid": ("Mask", "PixelGrid"),
