@@ -46,14 +46,14 @@ def solve_unconstrained(matrix, vector, allowed):
     return Solution(source, _kkt(matrix, vector, source, allowed, positive=False), jnp.array(1), jnp.array(True))
 
 
-def solve_positive(matrix, vector, allowed, max_factorizations=100, start=None):
+def solve_positive(matrix, vector, allowed, max_steps=200, start=None):
     """Solution with s >= 0 on the allowed indices, 0 elsewhere.
 
     Args:
         matrix: A, symmetric positive definite, shape (S, S).
         vector: D, shape (S,).
         allowed: boolean, shape (S,); False fixes s to 0.
-        max_factorizations: after that many, a CPU falls back on Lawson & Hanson's algorithm; elsewhere the solver
+        max_steps: after that many, a CPU falls back on Lawson & Hanson's algorithm; elsewhere the solver
             gives up (converged = False).
         start: boolean, shape (S,), passive set to begin with (of a similar problem); None begins with the signs of
             the unconstrained minimum. The solution does not depend on it.
@@ -65,15 +65,15 @@ def solve_positive(matrix, vector, allowed, max_factorizations=100, start=None):
         vector * scale,
         allowed,
         start,
-        cpu=lambda *arguments: _pivot_on_host(*arguments, max_factorizations),
-        default=lambda *arguments: _pivot_on_device(*arguments, max_factorizations),
+        cpu=lambda *arguments: _pivot_on_host(*arguments, max_steps),
+        default=lambda *arguments: _pivot_on_device(*arguments, max_steps),
     )
     source = source * scale
     residual = _kkt(matrix, vector, source, passive, positive=True, allowed=allowed)
     return Solution(source, residual, steps, converged)
 
 
-def _pivot_on_device(matrix, vector, allowed, start, max_factorizations):
+def _pivot_on_device(matrix, vector, allowed, start, max_steps):
     """(source, passive, steps, converged) for a matrix of unit diagonal, in fixed shapes."""
     tolerance = GRADIENT_TOLERANCE * jnp.max(jnp.abs(vector))
     n = len(vector)
@@ -93,7 +93,7 @@ def _pivot_on_device(matrix, vector, allowed, start, max_factorizations):
         return attempt(state.passive ^ move, state.steps, jnp.minimum(count, state.fewest_wrong), patience)
 
     def unfinished(state):
-        return jnp.any(state.wrong) & (state.steps < max_factorizations)
+        return jnp.any(state.wrong) & (state.steps < max_steps)
 
     first = attempt(allowed & start, jnp.array(0), jnp.array(n + 1), jnp.array(PATIENCE))
     final = jax.lax.while_loop(unfinished, step, first)
@@ -101,7 +101,7 @@ def _pivot_on_device(matrix, vector, allowed, start, max_factorizations):
     return jnp.maximum(final.source, 0.0), final.passive, final.steps, converged
 
 
-def _pivot_on_host(matrix, vector, allowed, start, max_factorizations):
+def _pivot_on_host(matrix, vector, allowed, start, max_steps):
     """The same through a callback into LAPACK."""
     shapes = (
         jax.ShapeDtypeStruct(vector.shape, vector.dtype),
@@ -113,7 +113,7 @@ def _pivot_on_host(matrix, vector, allowed, start, max_factorizations):
     def call(*arguments):
         matrix, vector, allowed, start = (np.asarray(argument) for argument in arguments)
         with one_blas_thread():
-            found = positive_minimum(matrix, vector, allowed, max_factorizations, None if start.all() else start)
+            found = positive_minimum(matrix, vector, allowed, max_steps, None if start.all() else start)
         return (
             found.source,
             found.passive,
