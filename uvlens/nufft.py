@@ -27,19 +27,20 @@ def type1(u, v, coefficients, grid, *, eps=1e-12, backend="finufft", chunk=CHUNK
 
     Args:
         u, v: wavelengths, shape (K,).
-        coefficients: complex or real, shape (K,).
+        coefficients: complex or real, shape (K,), or (m, K) for m images at once.
         grid: PixelGrid of the image.
         eps: requested relative accuracy (finufft).
         backend: "finufft", "dft" or "pynufft".
         chunk: visibilities per transform.
 
     Returns:
-        Complex image of `grid.shape`.
+        Complex image of `grid.shape`, or m of them, shape (m, rows, columns).
     """
     transform = _backend(backend)[0]
-    image = np.zeros(grid.shape, dtype=np.complex128)
+    coefficients = np.asarray(coefficients)
+    image = np.zeros((*coefficients.shape[:-1], *grid.shape), dtype=np.complex128)
     for part in chunks(len(u), chunk):
-        image += transform(u[part], v[part], np.asarray(coefficients[part], dtype=np.complex128), grid, eps)
+        image += transform(u[part], v[part], coefficients[..., part].astype(np.complex128, copy=False), grid, eps)
     return image
 
 
@@ -96,7 +97,18 @@ def _finufft1(u, v, c, grid, eps):
     from jax_finufft import nufft1
 
     c = c * np.conj(_origin_phase(u, v, grid))
-    return np.asarray(nufft1(grid.shape, c, *_radians_per_pixel(u, v, grid), eps=eps, iflag=-1))
+    points = _radians_per_pixel(u, v, grid)
+    padding = _compiled_length(len(u)) - len(u)
+    if padding:
+        c = np.pad(c, [(0, 0)] * (c.ndim - 1) + [(0, padding)])
+        points = [np.pad(axis, (0, padding)) for axis in points]
+    return np.asarray(nufft1(grid.shape, c, *points, eps=eps, iflag=-1))
+
+
+def _compiled_length(length):
+    """Length to fill up to with zeros: 16 an octave, so that JAX compiles for few of them."""
+    step = 1 << max(0, length.bit_length() - 5)
+    return -(-length // step) * step
 
 
 def _finufft2(image, u, v, grid, eps):
@@ -114,9 +126,9 @@ def _dft_factors(u, v, grid, size=4096):
 
 
 def _dft1(u, v, c, grid, eps):
-    image = np.zeros(grid.shape, dtype=np.complex128)
+    image = np.zeros((), dtype=np.complex128)
     for part, x_phase, y_phase in _dft_factors(u, v, grid):
-        image += (c[part, None] * y_phase.conj()).T @ x_phase.conj()
+        image = image + (c[..., part, None] * y_phase.conj()).swapaxes(-1, -2) @ x_phase.conj()
     return image
 
 
@@ -154,4 +166,5 @@ def _pynufft1(u, v, c, grid, eps):
     c = c * np.conj(_origin_phase(u, v, padded))
     # its adjoint divides by the number of cells of the oversampled grid
     cells = 4.0 * padded.shape[0] * padded.shape[1]
-    return cells * np.conj(plan.adjoint(np.conj(c)))[: grid.shape[0], : grid.shape[1]]
+    images = [plan.adjoint(np.conj(one)) for one in np.atleast_2d(c)]
+    return cells * np.conj(images).reshape(*c.shape[:-1], *padded.shape)[..., : grid.shape[0], : grid.shape[1]]

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class CompensatedSum:
@@ -13,11 +15,22 @@ class CompensatedSum:
 
     @staticmethod
     def of(values):
-        """The exact sum of an array, shape (K,), rounded to two floats."""
-        values = values.tolist()
-        leading = math.fsum(values)
-        values.append(-leading)
-        return CompensatedSum(leading, math.fsum(values))
+        """The sum of an array, shape (K,), to 1e-30 of the sum of moduli.
+
+        Halves are added pairwise, and what each addition rounds off (a + b - fl(a + b), exactly: Knuth's two-sum) is
+        summed apart.
+        """
+        values, dropped = np.asarray(values, dtype=np.float64), []
+        while len(values) > 1:
+            half = len(values) // 2
+            a, b = values[:half], values[half : 2 * half]
+            total = a + b
+            of_b = total - a
+            dropped.append(float(np.sum((a - (total - of_b)) + (b - of_b))))
+            values = np.append(total, values[-1]) if len(values) % 2 else total
+        parts = (*values.tolist(), *dropped)
+        leading = math.fsum(parts)
+        return CompensatedSum(leading, math.fsum((*parts, -leading)))
 
     def __add__(self, other):
         parts = (self.leading, other.leading, self.remainder, other.remainder)
