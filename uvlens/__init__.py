@@ -16,7 +16,7 @@ else:
 
 _HOMES = {
     "batch": ("evaluate_batch",),
-    "data": ("Visibilities", "read", "weight_factor", "write"),
+    "data": ("VisibilityStream", "Visibilities", "read", "stream", "weight_factor", "write"),
     "errors": ("InputError", "UVLensWarning"),
     "grid": ("Mask", "PixelGrid"),
     "imaging": ("make_image",),

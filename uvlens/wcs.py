@@ -12,6 +12,8 @@ def sky_position(ra, dec, name="center"):
     Raises:
         InputError: naming `name`.
     """
+    if isinstance(ra, int | float) and isinstance(dec, int | float):
+        return float(ra), float(dec)
     from astropy.coordinates import Angle
 
     try:

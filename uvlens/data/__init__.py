@@ -1,5 +1,6 @@
 """Visibilities and the files they come from: `read` looks at the content, `write` at the name."""
 
+import contextlib
 import inspect
 import os
 import pathlib
@@ -9,8 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import npz, triplet, uvtable, visilens
+from . import compressed, npz, npz_stream, triplet, uvtable, visilens
 from .coverage import WeightHistogram
+from .stream import VisibilityStream
 from .visibilities import Visibilities
 from .weights import apply_weights, weight_factor
 
@@ -18,13 +20,22 @@ __all__ = [
     "FORMATS",
     "Format",
     "Visibilities",
+    "VisibilityStream",
     "WeightHistogram",
     "apply_weights",
     "check_writable",
+    "is_compressed",
     "read",
+    "stream",
     "weight_factor",
     "write",
 ]
+
+CHUNK = 2**20
+"""Visibilities in a part of a stream."""
+
+LARGEST_IN_MEMORY = 20_000_000
+"""Visibilities of an npz up to which a command reads it at once: 1 to 2 GB with antennas and times."""
 
 
 class Format(NamedTuple):
@@ -58,8 +69,56 @@ def read(path, **options):
     path = _as_path(path)
     form = _format_of_content(path)
     _check_options(path, form, form.read, options)
-    try:
+    with _reading(path, form):
         return form.read(path, **options)
+
+
+def stream(path, *, chunk=CHUNK, **options):
+    """Read a file chunk by chunk: a VisibilityStream that can be gone through as often as needed.
+
+    Args:
+        path: npz, which is never held in memory as a whole; other formats are read at once and make one part.
+        chunk: visibilities in a part.
+        **options: of the format, as for `read`.
+
+    Raises:
+        InputError: as `read`, what is wrong inside a chunk when that chunk is reached.
+    """
+    path = _as_path(path)
+    form = _format_of_content(path)
+    _check_options(path, form, form.read, options)
+    if form.read is not npz.read:
+        return VisibilityStream([read(path, **options)])
+
+    def parts():
+        with _reading(path, form):
+            yield from npz_stream.read_parts(path, chunk)
+
+    return VisibilityStream(parts)
+
+
+def read_or_stream(path, **options):
+    """Visibilities, or a VisibilityStream of an npz with more than LARGEST_IN_MEMORY of them."""
+    checked = _as_path(path)
+    form = _format_of_content(checked)
+    if form.read is npz.read:
+        with _reading(checked, form):
+            n_visibilities = npz_stream.count(checked)
+        if n_visibilities > LARGEST_IN_MEMORY:
+            return stream(path, **options)
+    return read(path, **options)
+
+
+def is_compressed(path):
+    """Whether a file is a compressed data set, `.uvlens`."""
+    return _format_of_content(_as_path(path)).name == "compressed"
+
+
+@contextlib.contextmanager
+def _reading(path, form):
+    """Whatever goes wrong with a file, in one line that begins with its path."""
+    try:
+        yield
     except InputError as error:
         raise InputError(_located(path, str(error))) from error.__cause__
     except _DAMAGE as error:
@@ -159,6 +218,7 @@ FORMATS = (
         (".uvfits", ".uvf"),
     ),
     Format("triplet", triplet.recognises, triplet.read, triplet.write),
+    Format("compressed", compressed.recognises, compressed.read, compressed.write, (compressed.SUFFIX,)),
     Format("npz", npz.recognises, npz.read, npz.write, (".npz",)),
     Format("visilens", visilens.recognises, visilens.read, visilens.write, (".bin",)),
     Format("uvtable", uvtable.recognises, uvtable.read, uvtable.write, (".txt", ".dat")),

@@ -23,6 +23,8 @@ _ALIASES = {
     "primary_beam_fwhm": ("primary_beam_fwhm", "pb_fwhm_arcsec"),
 }
 _REAL_AND_IMAGINARY = (("re", "im"), ("Re", "Im"), ("real", "imag"))
+KNOWN = {"header", "u", "v", "w", "sigma", *sum(_ALIASES.values(), ()), *sum(_REAL_AND_IMAGINARY, ())}
+"""Every name of an array that is looked at."""
 
 
 def recognises(path):
@@ -42,28 +44,33 @@ def read(path):
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: an .npz that is cut short or damaged")
     with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-        header = _read_header(path, file)
-        keys = {name: next((key for key in names if key in file), None) for name, names in _ALIASES.items()}
-        optional = {name: file[keys[name]] for name in _PER_VISIBILITY if keys[name]}
-        vis = _read_vis(path, file, keys["vis"])
-        if optional.get("frequency") is not None and optional["frequency"].ndim == 0:
-            optional["frequency"] = np.full(vis.shape, optional["frequency"])
-        weight = _read_weight(path, file, keys["weight"])
-        if keys["flag"]:
-            weight = _without_flagged(path, weight, file[keys["flag"]])
-        beam = header.get("primary_beam_fwhm")
-        if keys["primary_beam_fwhm"]:
-            beam = file[keys["primary_beam_fwhm"]].item()
-        return Visibilities(
-            u=_array(path, file, "u"),
-            v=_array(path, file, "v"),
-            vis=vis,
-            weight=weight,
-            primary_beam_fwhm=beam if beam and beam > 0.0 else None,
-            phase_center=tuple(header["phase_center"]) if header.get("phase_center") else None,
-            name=str(header.get("name", path.name)),
-            **optional,
-        )
+        return from_arrays(path, file)
+
+
+def from_arrays(path, file):
+    """Visibilities from the arrays of an .npz, `file` any mapping of their names."""
+    header = _read_header(path, file)
+    keys = {name: next((key for key in names if key in file), None) for name, names in _ALIASES.items()}
+    optional = {name: file[keys[name]] for name in _PER_VISIBILITY if keys[name]}
+    vis = _read_vis(path, file, keys["vis"])
+    if optional.get("frequency") is not None and optional["frequency"].ndim == 0:
+        optional["frequency"] = np.full(vis.shape, optional["frequency"])
+    weight = _read_weight(path, file, keys["weight"])
+    if keys["flag"]:
+        weight = _without_flagged(path, weight, file[keys["flag"]])
+    beam = header.get("primary_beam_fwhm")
+    if keys["primary_beam_fwhm"]:
+        beam = file[keys["primary_beam_fwhm"]].item()
+    return Visibilities(
+        u=_array(path, file, "u"),
+        v=_array(path, file, "v"),
+        vis=vis,
+        weight=weight,
+        primary_beam_fwhm=beam if beam and beam > 0.0 else None,
+        phase_center=tuple(header["phase_center"]) if header.get("phase_center") else None,
+        name=str(header.get("name", path.name)),
+        **optional,
+    )
 
 
 def write(data, path):
@@ -105,7 +112,7 @@ def _read_header(path, file):
 def _array(path, file, key, *alternatives):
     if key not in file:
         wanted = " or ".join((key, *alternatives))
-        raise InputError(f"{path}: no array {wanted}; found {', '.join(sorted(file.files)) or 'nothing'}")
+        raise InputError(f"{path}: no array {wanted}; found {', '.join(sorted(file)) or 'nothing'}")
     return file[key]
 
 

@@ -73,6 +73,10 @@ class Visibilities:
         longest = self.uv_distance.max() / 1e3
         return f"Visibilities({self.name}: {len(self)}, longest baseline {longest:.1f} klambda)"
 
+    def header(self):
+        """Name, phase centre and primary beam, by name."""
+        return {key: getattr(self, key) for key in ("name", "phase_center", "primary_beam_fwhm")}
+
     @property
     def uv_distance(self):
         """sqrt(u^2 + v^2), shape (K,), wavelengths."""

@@ -1,17 +1,20 @@
 """From data and mask to a normal operator, the implementation chosen by what each costs."""
 
-import dataclasses
+import collections.abc
 import warnings
 from functools import partial
 
 import numpy as np
 
 from ..conventions import ARCSEC
+from ..data.stream import VisibilityStream
 from ..data.visibilities import Visibilities
 from ..errors import InputError, UVLensWarning
+from .accumulate import ReductionSums
+from .checks import check_field, check_same_sky, check_window
 from .direct import DirectNormalOperator
 from .lowrank import LowRankNormalOperator
-from .reduction import Reduction, reduce
+from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
 
 _OPERATORS = {
@@ -20,9 +23,6 @@ _OPERATORS = {
     "fft": FFTNormalOperator.from_reduction,
     "lowrank": LowRankNormalOperator.from_reduction,
 }
-_SAME_CENTER = 0.001
-"""arcsec."""
-
 _LARGEST_DENSE = 12_000
 """Pixels up to which the dense W (8 N^2 bytes: 1.2 GB) is formed to be decomposed."""
 
@@ -31,7 +31,9 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
     """Reduce visibilities to the normal operator of a mask: done once, whatever is fitted afterwards.
 
     Args:
-        data: Visibilities, or a list of them that see the same sky (their sums add).
+        data: Visibilities; a VisibilityStream (or a generator of Visibilities: the parts of one observation), of
+            which one part is held at a time; a Reduction on the same pixels, made earlier; or a list of these that
+            see the same sky (their sums add).
         mask: Mask of N pixels.
         method: "fft", "lowrank" or "auto" (low rank while W fits in memory, FFT beyond).
         primary_beam: "auto" (the Gaussian the data carry, none if they carry none), "none", or an array of
@@ -43,23 +45,48 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
         A normal operator (see `uvlens.normal.operator`).
 
     Raises:
-        InputError: a mask that lies outside the field of view, or an unknown method.
+        InputError: a mask that lies outside the field of view, data of different skies or the same data twice, or an
+            unknown method.
     """
-    data_sets = [data] if isinstance(data, Visibilities) else list(data)
+    if isinstance(data, collections.abc.Iterator):
+        data = VisibilityStream(data)
+    data_sets = [data] if isinstance(data, Visibilities | VisibilityStream | Reduction) else list(data)
     if not data_sets:
         raise InputError("normal_operator needs at least one data set")
-    check_same_sky(data_sets)
     total = None
     for one in data_sets:
-        check_field(one if primary_beam == "auto" else dataclasses.replace(one, primary_beam_fwhm=None), mask)
-        if pixel_window:
-            check_window(one, mask)
-        beam = _beam(one, mask, primary_beam)
-        reduction = reduce(one, mask, primary_beam=beam, pixel_window=pixel_window, **options)
+        if isinstance(one, Reduction):
+            reduction = one.restrict(mask)
+        else:
+            reduction = _reduce(one, mask, primary_beam, pixel_window, options)
         total = reduction if total is None else total + reduction
+        check_same_sky(total.observations)
     assert total is not None
     _warn_if_undersampled(total)
     return operator_from_reduction(total, method)
+
+
+def _reduce(data, mask, primary_beam, pixel_window, options):
+    """The Reduction of one data set, whatever is wrong with it found as soon as it can be known."""
+    beam_of = partial(_beam, mask=mask, primary_beam=primary_beam)
+    sums = ReductionSums(mask, pixel_window=pixel_window, **options)
+    for i, part in enumerate([data] if isinstance(data, Visibilities) else data):
+        if pixel_window:
+            check_window(part, mask)
+        if i == 0:
+            beam_of(part)
+            if _is_known(primary_beam, part):
+                check_field(part.name, part.primary_beam_fwhm, np.inf, mask)
+        sums.add(part)
+    observation = sums.observation
+    if not _is_known(primary_beam, observation):
+        check_field(observation.name, None, observation.shortest, mask)
+    return sums.finish(beam_of(observation))
+
+
+def _is_known(primary_beam, data):
+    """Whether the field is bounded by the primary beam that the data carry."""
+    return isinstance(primary_beam, str) and primary_beam == "auto" and data.primary_beam_fwhm is not None
 
 
 def operator_from_reduction(reduction: Reduction, method="auto"):
@@ -72,66 +99,14 @@ def operator_from_reduction(reduction: Reduction, method="auto"):
 
 
 def load_normal_operator(path):
-    """Read a normal operator that `save` wrote."""
+    """Read a normal operator that `save` wrote, or a compressed data set `.uvlens`."""
     reduction, header = Reduction.load(path)
-    return operator_from_reduction(reduction, header["method"])
+    return operator_from_reduction(reduction, header.get("method", "auto"))
 
 
 def gaussian_primary_beam(x, y, fwhm):
     """Power pattern exp(-4 ln 2 (x^2 + y^2) / fwhm^2) about the phase centre; x, y, fwhm in arcsec."""
     return np.exp(-4.0 * np.log(2.0) * (np.asarray(x) ** 2 + np.asarray(y) ** 2) / fwhm**2)
-
-
-def check_same_sky(data_sets):
-    """Refuse data that do not look at one sky: other phase centres, several fields in a file, the same data twice."""
-    first = next((data for data in data_sets if data.phase_center is not None), None)
-    for data in data_sets:
-        if data.field is not None and len(np.unique(data.field)) > 1:
-            fields = ", ".join(map(str, np.unique(data.field)))
-            raise InputError(f"{data.name}: has fields {fields}; keep one, data.select(data.field == {data.field[0]})")
-        if first is not None and data.phase_center is not None:
-            from ..wcs import sky_offset
-
-            distance = np.hypot(*sky_offset(*data.phase_center, first.phase_center))
-            if not distance < _SAME_CENTER:
-                raise InputError(f'{data.name}: its phase centre lies {distance:.3g}" from that of {first.name}')
-    for i, a in enumerate(data_sets):
-        for b in data_sets[:i]:
-            if len(a) == len(b) and np.array_equal(a.vis, b.vis) and np.array_equal(a.u, b.u):
-                raise InputError(f"{a.name}: the same visibilities stand twice in the list of data")
-
-
-def check_window(data, mask):
-    """Refuse a pixel window where the response of a pixel nears its zero: pixels coarser than 3/4 wavelength."""
-    worst = float(max(np.abs(data.u).max(), np.abs(data.v).max())) * mask.grid.pixel_scale * ARCSEC
-    if worst > 0.75:
-        raise InputError(
-            f'{data.name}: pixel_window needs finer pixels: {mask.grid.pixel_scale:.3g}" is {worst:.2f} fringes of the '
-            f"longest baseline, at most 0.75"
-        )
-
-
-def check_field(data, mask):
-    """Refuse a mask that the antennas cannot see.
-
-    The field is where the data's primary beam is above 1 %. Where the data carry none, it is taken as 5 / u_min
-    (five times the beam of dishes that touch on the shortest baseline), enough to catch a wrong unit or sign.
-    """
-    distance = np.hypot(mask.x, mask.y)
-    if data.primary_beam_fwhm is not None:
-        limit = data.primary_beam_fwhm * np.sqrt(np.log(100.0) / (4.0 * np.log(2.0)))
-        what = f'its primary beam (FWHM {data.primary_beam_fwhm:.1f}") falls below 1 %'
-        outside = distance.max() > limit
-    else:
-        positive = data.uv_distance[data.uv_distance > 0.0]
-        limit = 5.0 / (positive.min() * ARCSEC) if len(positive) else np.inf
-        what = "five times 1/u_min"
-        outside = distance.min() > limit
-    if outside:
-        raise InputError(
-            f'{data.name}: the mask lies outside the field: it reaches {distance.max():.1f}" from the phase centre, '
-            f'{what} at {limit:.1f}"; check image_plane center and mask radius'
-        )
 
 
 def _beam(data, mask, primary_beam):

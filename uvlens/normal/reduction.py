@@ -1,4 +1,4 @@
-"""From visibilities to the few sums that a likelihood needs, once, on the host, in chunks.
+"""The few sums that a likelihood needs of the visibilities, on one mask; `accumulate.py` makes them, once.
 
     W_ij  = sum_k w_k cos 2 pi (u_k . (x_i - x_j))          kept as a kernel of pixel offsets
     d~_i  = sum_k w_k Re[V_k exp(-2 pi i u_k . x_i)]        the natural-weighted dirty image, unnormalised
@@ -10,19 +10,19 @@ Reductions of different data on the same mask add.
 import dataclasses
 import functools
 import hashlib
-import json
 
 import numpy as np
 
-from .. import __version__
 from ..conventions import ARCSEC
-from ..data.cells import CELL_ARRAYS, UVCells
+from ..data.cells import UVCells
 from ..data.coverage import WeightHistogram
+from ..data.observation import Observation
 from ..errors import InputError
-from ..files import write_atomically
-from ..grid import Mask, PixelGrid
-from ..nufft import CHUNK, chunks, type1
+from ..grid import Mask
 from .compensated import CompensatedSum
+
+_SAME_PIXEL = 1e-4
+"""Of a pixel: what FITS headers may round off."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,10 +51,9 @@ class Reduction:
         null_chi_squared: d^H C^-1 d.
         noise_normalization: sum over real and imaginary parts of ln(2 pi sigma^2).
         histogram: of weight over baseline length.
-        n_visibilities: K, flagged ones not counted.
         pixel_window: whether the response of a square pixel was divided out.
+        observations: what is known of each data set apart from its visibilities.
         hashes: one for each data set: of data, mask, options and version.
-        names: one for each data set.
     """
 
     mask: Mask
@@ -63,10 +62,9 @@ class Reduction:
     null_chi_squared: CompensatedSum
     noise_normalization: CompensatedSum
     histogram: WeightHistogram
-    n_visibilities: int
     pixel_window: bool
+    observations: tuple[Observation, ...]
     hashes: tuple[str, ...]
-    names: tuple[str, ...]
 
     def __add__(self, other):
         if not (self.mask.grid == other.mask.grid and np.array_equal(self.mask.kept, other.mask.kept)):
@@ -80,11 +78,20 @@ class Reduction:
             null_chi_squared=self.null_chi_squared + other.null_chi_squared,
             noise_normalization=self.noise_normalization + other.noise_normalization,
             histogram=self.histogram + other.histogram,
-            n_visibilities=self.n_visibilities + other.n_visibilities,
             pixel_window=self.pixel_window,
+            observations=self.observations + other.observations,
             hashes=self.hashes + other.hashes,
-            names=self.names + other.names,
         )
+
+    @property
+    def n_visibilities(self):
+        """K, flagged ones not counted."""
+        return sum(observation.n_visibilities for observation in self.observations)
+
+    @property
+    def phase_center(self):
+        """(right ascension, declination) in degrees of the first data set that knows it, or None."""
+        return next((one.phase_center for one in self.observations if one.phase_center is not None), None)
 
     @property
     def sum_weight(self):
@@ -101,6 +108,49 @@ class Reduction:
         """Omega_N = (2 u_99.5)^-2, the unit of area behind a dimensionless strength [arcsec^2]."""
         return (2.0 * self.histogram.quantile(0.995) * ARCSEC) ** -2
 
+    def restrict(self, mask):
+        """The same data on fewer pixels.
+
+        Args:
+            mask: Mask of pixels that this reduction has.
+
+        Raises:
+            InputError: another pixel scale, pixels that lie between those of this reduction, or outside its mask.
+        """
+        own, (ny, nx) = self.mask, mask.grid.shape
+        if own.grid == mask.grid and np.array_equal(own.kept, mask.kept):
+            return self
+        chosen = _positions(own, mask)
+        shared_y, shared_x = min(ny, own.grid.shape[0]), min(nx, own.grid.shape[1])
+        terms = []
+        for term in self.terms:
+            # pixels of both masks are never further apart than the smaller box: what lies beyond is not used
+            kernel = np.zeros((2 * ny - 1, 2 * nx - 1))
+            _middle(kernel, shared_y, shared_x)[...] = _middle(term.kernel, shared_y, shared_x)
+            beam = None if term.primary_beam is None else term.primary_beam[chosen]
+            terms.append(ToeplitzTerm(kernel, beam, term.cells))
+        stated = repr((mask.grid, mask.kept.tobytes())).encode()
+        return dataclasses.replace(
+            self,
+            mask=mask,
+            terms=tuple(terms),
+            dirty_image=self.dirty_image[chosen],
+            hashes=tuple(hashlib.sha256(one.encode() + stated).hexdigest() for one in self.hashes),
+        )
+
+    def save(self, path, **extra):
+        """Write to one file, `.npz` inside; `extra` are small JSON values kept beside the arrays."""
+        from .storage import save_reduction
+
+        save_reduction(self, path, **extra)
+
+    @staticmethod
+    def load(path):
+        """Read what `save` wrote: (reduction, header)."""
+        from .storage import load_reduction
+
+        return load_reduction(path)
+
     def dense(self):
         """W on the mask, shape (N, N) [Jy^-2]."""
         mask = self.mask
@@ -114,143 +164,6 @@ class Reduction:
                 part *= term.primary_beam[:, None] * term.primary_beam
             total += part
         return total
-
-    def save(self, path, **extra):
-        """Write to one `.npz`; `extra` are small JSON values kept beside the arrays."""
-        arrays = {}
-        for i, term in enumerate(self.terms):
-            arrays[f"kernel_{i}"] = term.kernel
-            arrays |= {f"cell_{key}_{i}": getattr(term.cells, key) for key in CELL_ARRAYS}
-            if term.primary_beam is not None:
-                arrays[f"primary_beam_{i}"] = term.primary_beam
-        header = {
-            "format": "uvlens normal operator",
-            "version": __version__,
-            "n_terms": len(self.terms),
-            "pixel_scale": self.mask.grid.pixel_scale,
-            "center": self.mask.grid.center,
-            "null_chi_squared": dataclasses.astuple(self.null_chi_squared),
-            "noise_normalization": dataclasses.astuple(self.noise_normalization),
-            "histogram_first": self.histogram.first,
-            "cell_size": self.terms[0].cells.size,
-            "n_visibilities": self.n_visibilities,
-            "pixel_window": self.pixel_window,
-            "hashes": self.hashes,
-            "names": self.names,
-            **extra,
-        }
-        arrays |= {
-            "kept": self.mask.kept,
-            "dirty_image": self.dirty_image,
-            "histogram": self.histogram.weight,
-        }
-        write_atomically(
-            path, lambda stream: np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays)
-        )
-
-    @staticmethod
-    def load(path):
-        """Read what `save` wrote: (reduction, header)."""
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                header = json.loads(str(archive["header"]))
-                arrays = {key: archive[key] for key in archive.files if key != "header"}
-            if header["format"] != "uvlens normal operator":
-                raise ValueError(f"format {header['format']!r}")
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"{path}: not a saved normal operator ({error})") from None
-        mask = Mask(PixelGrid(arrays["kept"].shape, header["pixel_scale"], tuple(header["center"])), arrays["kept"])
-        terms = []
-        for i in range(header["n_terms"]):
-            u, v, vis, weight = (arrays[f"cell_{key}_{i}"] for key in CELL_ARRAYS)
-            cells = UVCells(header["cell_size"], u, v, vis, weight)
-            terms.append(ToeplitzTerm(arrays[f"kernel_{i}"], arrays.get(f"primary_beam_{i}"), cells))
-        reduction = Reduction(
-            mask=mask,
-            terms=tuple(terms),
-            dirty_image=arrays["dirty_image"],
-            null_chi_squared=CompensatedSum(*header["null_chi_squared"]),
-            noise_normalization=CompensatedSum(*header["noise_normalization"]),
-            histogram=WeightHistogram(header["histogram_first"], arrays["histogram"]),
-            n_visibilities=header["n_visibilities"],
-            pixel_window=header["pixel_window"],
-            hashes=tuple(header["hashes"]),
-            names=tuple(header["names"]),
-        )
-        return reduction, header
-
-
-def reduce(data, mask, *, primary_beam=None, pixel_window=False, backend="finufft", eps=1e-12, chunk=CHUNK):
-    """Reduce one data set on a mask.
-
-    Args:
-        data: Visibilities (K). Flagged ones (weight 0) are left out.
-        mask: Mask (N).
-        primary_beam: power pattern at the mask pixels, shape (N,), or None for 1.
-        pixel_window: pixel values that are means over square pixels transform to V sinc(u dx) sinc(v dx): divide the
-            model by that response. Since |V - M / r|^2 w = |V r - M|^2 w / r^2, V becomes V r and w becomes w / r^2.
-        backend, eps, chunk: of the type-1 transforms (see `uvlens.nufft`).
-
-    Returns:
-        Reduction.
-    """
-    grid = mask.grid
-    ny, nx = grid.shape
-    kernel_grid = PixelGrid((2 * ny, 2 * nx), grid.pixel_scale, (-0.5 * grid.pixel_scale,) * 2)
-    kernel = np.zeros(kernel_grid.shape)
-    dirty = np.zeros(grid.shape)
-    chi_squared = normalization = CompensatedSum()
-    histogram = cells = None
-    n_visibilities = 0
-    cell_size = 1.0 / (8.0 * max(grid.shape) * grid.pixel_scale * ARCSEC)
-    for part in chunks(len(data), chunk):
-        keep = data.weight[part] > 0.0
-        if not keep.any():
-            continue
-        u, v, vis, weight = (array[part][keep] for array in (data.u, data.v, data.vis, data.weight))
-        chi_squared += CompensatedSum.of(weight * (vis.real**2 + vis.imag**2))
-        normalization += CompensatedSum.of(2.0 * np.log(2.0 * np.pi / weight))
-        new = WeightHistogram.of(np.hypot(u, v), weight)
-        histogram = new if histogram is None else histogram + new
-        new = UVCells.of(u, v, vis, weight, cell_size)
-        cells = new if cells is None else cells + new
-        n_visibilities += len(u)
-        if pixel_window:
-            step = grid.pixel_scale * ARCSEC
-            window = np.sinc(u * step) * np.sinc(v * step)
-            weight, vis = weight / window**2, vis * window
-        options = {"backend": backend, "eps": eps, "chunk": chunk}
-        kernel += type1(u, v, weight, kernel_grid, **options).real
-        dirty += type1(u, v, weight * vis, grid, **options).real
-    assert histogram is not None and cells is not None  # Visibilities holds at least one that is not flagged
-    slim = dirty[mask.rows, mask.columns]
-    if primary_beam is not None:
-        slim = slim * primary_beam
-    # the grid of the kernel runs over offsets -n .. n - 1: the first row and column are never needed
-    term = ToeplitzTerm(np.ascontiguousarray(kernel[1:, 1:]), primary_beam, cells)
-    return Reduction(
-        mask=mask,
-        terms=(term,),
-        dirty_image=slim,
-        null_chi_squared=chi_squared,
-        noise_normalization=normalization,
-        histogram=histogram,
-        n_visibilities=n_visibilities,
-        pixel_window=pixel_window,
-        hashes=(data_hash(data, mask, primary_beam, pixel_window),),
-        names=(data.name,),
-    )
-
-
-def data_hash(data, mask, primary_beam, pixel_window):
-    """SHA-256 of everything that a reduction depends on: data, mask, options and this package's version."""
-    digest = hashlib.sha256()
-    for array in (data.u, data.v, data.vis, data.weight, mask.kept):
-        digest.update(np.ascontiguousarray(array).data)
-    digest.update(repr((mask.grid, pixel_window, __version__)).encode())
-    if primary_beam is not None:
-        digest.update(np.ascontiguousarray(primary_beam).data)
-    return digest.hexdigest()
 
 
 def _merge_terms(terms):
@@ -267,3 +180,31 @@ def _merge_terms(terms):
 
 def _same_beam(a, b):
     return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
+
+
+def _positions(own, mask):
+    """Where the pixels of `mask` stand among the slim pixels of `own`, shape (N,)."""
+    scale, side = own.grid.pixel_scale, max(*own.grid.shape, *mask.grid.shape)
+    if abs(mask.grid.pixel_scale - scale) * side > _SAME_PIXEL * scale:
+        raise InputError(f'the data were reduced on pixels of {scale:.6g}", not {mask.grid.pixel_scale:.6g}"')
+    shift = [
+        (a[0] - b[0]) / scale for a, b in zip((mask.grid.y_axis, mask.grid.x_axis), (own.grid.y_axis, own.grid.x_axis))
+    ]
+    if max(abs(value - round(value)) for value in shift) > _SAME_PIXEL:
+        raise InputError(
+            f"the data were reduced on pixels about {own.grid.center}, those about {mask.grid.center} lie between them"
+        )
+    rows, columns = mask.rows + round(shift[0]), mask.columns + round(shift[1])
+    (ny, nx), number = own.grid.shape, own.to_image(np.arange(own.n_pixels), outside=-1)
+    inside = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+    chosen = np.where(inside, number[rows.clip(0, ny - 1), columns.clip(0, nx - 1)], -1)
+    missing = np.count_nonzero(chosen < 0)
+    if missing:
+        raise InputError(f"{missing} of {mask.n_pixels} pixels lie outside the mask that the data were reduced on")
+    return chosen
+
+
+def _middle(kernel, ny, nx):
+    """The offsets below ny rows and nx columns of a kernel."""
+    row, column = (n // 2 for n in kernel.shape)
+    return kernel[row - ny + 1 : row + ny, column - nx + 1 : column + nx]

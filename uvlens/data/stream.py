@@ -1,0 +1,89 @@
+"""One observation that is read chunk by chunk, so that memory does not grow with the number of visibilities."""
+
+import collections.abc
+import dataclasses
+
+from ..errors import InputError
+from .coverage import WeightHistogram
+from .visibilities import Visibilities
+
+
+class VisibilityStream:
+    """The parts of one observation, in order: what `normal_operator` takes in the place of Visibilities.
+
+        uvl.normal_operator(uvl.VisibilityStream(simulated_chunk(i) for i in range(100)), mask)
+
+    Args:
+        parts: an iterable of Visibilities, all of one phase centre, primary beam and field. A generator can be gone
+            through once; a list, or a function without arguments that returns an iterator, as often as needed.
+        name: for messages; default: that of the first part.
+
+    Raises:
+        InputError: something that cannot be iterated.
+    """
+
+    def __init__(self, parts, name=None):
+        is_iterable = callable(parts) or isinstance(parts, collections.abc.Iterable)
+        if not is_iterable or isinstance(parts, Visibilities):
+            raise InputError(f"a stream needs an iterable of Visibilities, got {type(parts).__name__}")
+        self._parts = parts
+        self._name = name
+        self._started = False
+
+    @property
+    def is_repeatable(self):
+        """Whether it can be gone through more than once."""
+        return not isinstance(self._parts, collections.abc.Iterator)
+
+    def __iter__(self):
+        if self._started and not self.is_repeatable:
+            raise InputError("a stream made from a generator can be read once; give a function that returns one")
+        self._started = True
+        for part in self._parts() if callable(self._parts) else self._parts:
+            if not isinstance(part, Visibilities):
+                raise InputError(f"a stream gives Visibilities, got {type(part).__name__}")
+            yield part if self._name is None else dataclasses.replace(part, name=self._name)
+
+    def map(self, function):
+        """The stream of function(part)."""
+        if self.is_repeatable:
+            return VisibilityStream(lambda: map(function, self), self._name)
+        return VisibilityStream(map(function, self), self._name)
+
+    def first(self):
+        """Its first part.
+
+        Raises:
+            InputError: a stream that can be gone through once, or one without parts.
+        """
+        if not self.is_repeatable:
+            raise InputError("a stream made from a generator can be read once; give a function that returns one")
+        part = next(iter(self), None)
+        if part is None:
+            raise InputError("no visibilities: the stream gave no part")
+        return part
+
+    def suggested_pixel_scale(self):
+        """As of Visibilities: 1 / (4 u_99.5) [arcsec], in a pass of its own."""
+        total = None
+        for part in self:
+            new = WeightHistogram.of(part.uv_distance, part.weight)
+            total = new if total is None else total + new
+        if total is None:
+            raise InputError("no visibilities: the stream gave no part")
+        return total.pixel_scale()
+
+    @property
+    def name(self):
+        """Name of the data."""
+        return self._name or self.first().name
+
+    @property
+    def phase_center(self):
+        """(right ascension, declination) in degrees, or None."""
+        return self.first().phase_center
+
+    @property
+    def primary_beam_fwhm(self):
+        """arcsec, or None."""
+        return self.first().primary_beam_fwhm

@@ -1,0 +1,97 @@
+"""A Reduction in one file, `.npz` inside: `normal.npz` of a fit, or a compressed data set `.uvlens`.
+
+Arrays: kept (the mask), dirty_image, histogram, and for each primary beam i kernel_i, primary_beam_i (where there is
+one) and the uv cells cell_u_i, cell_v_i, cell_vis_i, cell_weight_i. `header` is JSON.
+"""
+
+import dataclasses
+import json
+import zipfile
+import zlib
+
+import numpy as np
+
+from .. import __version__
+from ..data import compressed
+from ..data.cells import CELL_ARRAYS, UVCells
+from ..data.coverage import WeightHistogram
+from ..data.observation import Observation
+from ..errors import InputError
+from ..files import write_atomically
+from ..grid import Mask, PixelGrid
+from .compensated import CompensatedSum
+from .reduction import Reduction, ToeplitzTerm
+
+_LAYOUT = 2
+
+
+def save_reduction(reduction, path, **extra):
+    """Write a Reduction; `extra` are small JSON values kept in the header."""
+    arrays = {}
+    for i, term in enumerate(reduction.terms):
+        arrays[f"kernel_{i}"] = term.kernel
+        arrays |= {f"cell_{key}_{i}": getattr(term.cells, key) for key in CELL_ARRAYS}
+        if term.primary_beam is not None:
+            arrays[f"primary_beam_{i}"] = term.primary_beam
+    header = {
+        "format": compressed.FORMAT,
+        "layout": _LAYOUT,
+        "version": __version__,
+        "pixel_scale": reduction.mask.grid.pixel_scale,
+        "center": reduction.mask.grid.center,
+        "null_chi_squared": dataclasses.astuple(reduction.null_chi_squared),
+        "noise_normalization": dataclasses.astuple(reduction.noise_normalization),
+        "histogram_first": reduction.histogram.first,
+        "cell_sizes": [term.cells.size for term in reduction.terms],
+        "pixel_window": reduction.pixel_window,
+        "observations": [dataclasses.asdict(observation) for observation in reduction.observations],
+        "hashes": reduction.hashes,
+        **extra,
+    }
+    arrays |= {
+        "kept": reduction.mask.kept,
+        "dirty_image": reduction.dirty_image,
+        "histogram": reduction.histogram.weight,
+    }
+    write_atomically(path, lambda stream: np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays))
+
+
+def load_reduction(path):
+    """Read what `save_reduction` wrote: (reduction, header).
+
+    Raises:
+        InputError: no such file, another kind of file, or one of another release's layout.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            if header["format"] != compressed.FORMAT:
+                raise ValueError(f"format {header['format']!r}")
+            if header.get("layout") != _LAYOUT:
+                raise ValueError(f"layout {header.get('layout')!r}, this release reads {_LAYOUT}: convert again")
+            arrays = {key: archive[key] for key in archive.files if key != "header"}
+        return _assemble(header, arrays), header
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        text = next(iter(str(error).splitlines()), "")
+        raise InputError(f"{path}: not a saved normal operator ({text})") from None
+
+
+def _assemble(header, arrays):
+    mask = Mask(PixelGrid(arrays["kept"].shape, header["pixel_scale"], tuple(header["center"])), arrays["kept"])
+    terms = []
+    for i, size in enumerate(header["cell_sizes"]):
+        cells = UVCells(size, *(arrays[f"cell_{key}_{i}"] for key in CELL_ARRAYS))
+        terms.append(ToeplitzTerm(arrays[f"kernel_{i}"], arrays.get(f"primary_beam_{i}"), cells))
+    return Reduction(
+        mask=mask,
+        terms=tuple(terms),
+        dirty_image=arrays["dirty_image"],
+        null_chi_squared=CompensatedSum(*header["null_chi_squared"]),
+        noise_normalization=CompensatedSum(*header["noise_normalization"]),
+        histogram=WeightHistogram(header["histogram_first"], arrays["histogram"]),
+        pixel_window=header["pixel_window"],
+        observations=tuple(Observation.from_dict(one) for one in header["observations"]),
+        hashes=tuple(header["hashes"]),
+    )
