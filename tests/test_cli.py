@@ -225,12 +225,13 @@ def test_bad_input_gets_one_line_and_status_two(bad_files, name, command, tmp_pa
     assert not out.exists()
 
 
-@pytest.mark.parametrize("command", ["info", "image", "evaluate", "fit", "report", "simulate"])
+@pytest.mark.parametrize("command", ["info", "image", "convert", "evaluate", "fit", "report", "simulate"])
 def test_missing_and_empty_files(command, tmp_path):
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
     extra = {"image": ["--out", tmp_path / "x.fits"], "fit": ["--out", tmp_path / "x"]}.get(command, [])
     extra = ["--out", tmp_path / "x.npz"] if command == "simulate" else extra
+    extra = [tmp_path / "x.uvlens"] if command == "convert" else extra
     for target in (empty, tmp_path / "not-there"):
         result = run(command, target, *extra)
         assert result.exit_code == 2 and result.stderr.count("\n") == 1, result.output
@@ -241,5 +242,5 @@ def test_help_is_quick_and_imports_nothing_heavy():
     code = "import sys, uvlens.cli; print([m for m in ('jax', 'numpy', 'scipy', 'matplotlib') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
-    for command in ("", "demo", "info", "image", "simulate", "evaluate", "fit", "report"):
+    for command in ("", "demo", "info", "image", "convert", "simulate", "evaluate", "fit", "report"):
         assert run(*command.split(), "--help").exit_code == 0

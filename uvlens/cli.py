@@ -101,6 +101,28 @@ def image(data, out, weighting, cell, size, center, sign, uv_unit, as_json):
 
 
 @main.command()
+@click.argument("paths", nargs=-1, metavar="[IN] OUT")
+@click.option("--radius", type=float, help="OUT.uvlens: of the mask, a disc [arcsec; default 3.0].")
+@click.option("--pixel-scale", type=float, help="OUT.uvlens: arcsec; default: from the longest baselines.")
+@click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
+@click.option("--pixel-window", is_flag=True, help="OUT.uvlens: divide out the response of a square pixel.")
+@click.option(
+    "--weights", type=click.Choice(["rescale", "file", "differences"]), help="Default: rescale for OUT.uvlens."
+)
+@click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
+@click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")
+@click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def convert(paths, as_json, sign, uv_unit, **settings):
+    """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs."""
+    from .convert import convert as run
+    from .convert import describe_conversion
+
+    facts = run(paths, _read_options(sign, uv_unit), settings, _note)
+    _print_json(facts) if as_json else click.echo(describe_conversion(facts))
+
+
+@main.command()
 @click.argument("simulation")
 @click.option("--out", required=True, help="File for the visibilities; its name chooses the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was simulated as JSON.")

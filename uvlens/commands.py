@@ -1,14 +1,16 @@
 """What the commands of the command line do, as functions that return facts."""
 
 import time
+import warnings
 from pathlib import Path
 
 import click
 import numpy as np
 
 from .conventions import ARCSEC
-from .data import check_writable, read, weight_factor, write
-from .errors import InputError
+from .convert import describe_compressed
+from .data import check_writable, is_compressed, read, weight_factor, write
+from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .grid import MAXIMUM_SIDE, PixelGrid
 from .imaging import make_image, synthesized_beam
@@ -18,10 +20,12 @@ from .progress import Progress
 
 def describe_data(path, options):
     """The facts that `uvlens info --json` prints."""
+    if is_compressed(path):
+        return describe_compressed(path)
     data = read(path, **options)
     good = data.unflagged()
     beam = synthesized_beam(good.u, good.v, good.weight)
-    factor, error, warnings = _weight_check(good)
+    factor, error, remarks = _weight_check(good)
     antennas = None
     if good.antenna1 is not None and good.antenna2 is not None:
         antennas = len(np.unique(np.concatenate([good.antenna1, good.antenna2])))
@@ -51,7 +55,7 @@ def describe_data(path, options):
         "primary_beam_fwhm": data.primary_beam_fwhm,
         "suggested_pixel_scale": good.suggested_pixel_scale(),
         "largest_scale": 0.6 / (max(float(good.uv_distance.min()), 1.0) * ARCSEC),
-        "warnings": warnings,
+        "warnings": remarks,
     }
 
 
@@ -154,7 +158,6 @@ def print_model(path):
 def fit_model(path, out, resume, note):
     """Fit a model file and write everything to a folder; the summary."""
     from .inference import fit
-    from .report import write_report
 
     if not str(out).strip() or Path(out).is_file():
         raise InputError(f"--out: expected a folder, got {str(out)!r}")
@@ -182,13 +185,24 @@ def fit_model(path, out, resume, note):
         dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
     ]
     result.save(out, data_section=section, phase_center=data_sets[0].phase_center)
-    report = write_report(out)
+    report = _report_if_possible(out)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]
     lines += [f"{result.n_evaluations} likelihoods, {result.n_gradients} gradients, {result.wall_seconds:.1f} s"]
     lines += [f"warning: {text}" for text in result.warnings] + [f"finished {time.strftime('%Y-%m-%d %H:%M:%S')}"]
     write_atomically(out / "log", lambda stream: stream.write("\n".join([*lines, ""]).encode()))
     note(f"report: {report}")
     return result.summary()
+
+
+def _report_if_possible(out):
+    """Path of the report, or why there is none: a fit needs fewer packages than its pictures."""
+    from .report import write_report
+
+    try:
+        return write_report(out)
+    except ImportError as error:
+        warnings.warn(f"no report: {error}; `uvlens report {out}` writes it", UVLensWarning, stacklevel=2)
+        return "not written"
 
 
 def run_demo(out, note):

@@ -5,38 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import Visibilities, apply_weights, read
+from .datasection import DataEntry, load_entry, parse_data_entry
 from .errors import InputError
-from .grid import Mask
+from .imageplane import ImagePlane, parse_image_plane
 from .lens import LensPlane
 from .parse import parse_lens, parse_pixel_source
-from .schema import Section, as_list, as_number, load_yaml
+from .schema import Section, as_list, load_yaml
 
-READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
-BEAM_DISHES = {"alma12m": 12.0, "alma7m": 7.0, "sma": 6.0}
 METHODS = ("auto", "optimize", "nuts", "nautilus")
-_LATER = {"select": "data selection", "channels": "channel handling"}
-
-
-@dataclasses.dataclass(frozen=True)
-class DataEntry:
-    """One item of `data:`."""
-
-    file: Path
-    weights: str
-    primary_beam: str | float
-    options: dict
-
-
-@dataclasses.dataclass(frozen=True)
-class ImagePlane:
-    """`image_plane:`."""
-
-    pixel_scale: float | None
-    rays: int
-    pixel_window: bool
-    mask: tuple
-    center: tuple | dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +49,8 @@ class ModelFile:
         entries = as_list(root.require("data"), "data")
         if not entries:
             raise InputError("data: expected at least one file, got an empty list")
-        data = tuple(_data_entry(Section(item, f"data.{i}"), path.parent) for i, item in enumerate(entries))
-        image_plane = _image_plane(root.section("image_plane", {}), path.parent)
+        data = tuple(parse_data_entry(Section(item, f"data.{i}"), path.parent) for i, item in enumerate(entries))
+        image_plane = parse_image_plane(root.section("image_plane", {}), path.parent)
         root.text("cosmology", "Planck18")
         lens = parse_lens(root.require("lens"), "lens")
         source = parse_pixel_source(root.section("source"))
@@ -91,25 +67,15 @@ class ModelFile:
 
     def load_data(self, note=lambda _: None):
         """The data sets with their weights and primary beams settled; `note` gets one sentence for each choice."""
-        return [_load(entry, note) for entry in self.data]
+        return [load_entry(entry, note) for entry in self.data]
 
     def build_mask(self, data_sets):
-        """The mask, its pixel scale from the longest baselines where the file says auto."""
-        plane = self.image_plane
-        scale = plane.pixel_scale or min(data.suggested_pixel_scale() for data in data_sets)
-        center = _center(plane.center, data_sets[0])
-        kind, *arguments = plane.mask
-        if kind == "disc":
-            return Mask.disc(arguments[0], scale, center)
-        if kind == "annulus":
-            return Mask.annulus(*arguments, scale, center)
-        return Mask.from_fits(arguments[0], phase_center=data_sets[0].phase_center)
+        """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
+        return self.image_plane.build_mask(data_sets)
 
     def build_normal(self, data_sets, mask, method="auto"):
         """The normal operator of the data on the mask."""
-        from .normal import normal_operator
-
-        return normal_operator(data_sets, mask, method, pixel_window=self.image_plane.pixel_window)
+        return self.image_plane.build_normal(data_sets, mask, method)
 
     def build_model(self, normal):
         """The Model on a normal operator."""
@@ -119,94 +85,6 @@ class ModelFile:
 
         guard = None if self.positions is None else Positions(jnp.asarray(self.positions[0]), self.positions[1])
         return Model(normal, self.lens, self.source, rays=self.image_plane.rays, positions=guard)
-
-
-def _data_entry(section, folder):
-    file = folder / Path(section.text("file")).expanduser()
-    weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
-    for key, what in _LATER.items():
-        if section.get(key) is not None:
-            raise InputError(f"{section.name(key)}: {what} is not available in this version")
-    options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
-    beam = section.get("primary_beam", "auto")
-    if isinstance(beam, dict):
-        inner = Section(beam, section.name("primary_beam"))
-        beam = inner.number("gaussian", positive=True)
-        inner.finish()
-    elif beam not in ("auto", "none", *BEAM_DISHES):
-        known = ", ".join(["auto", "none", *BEAM_DISHES, "{gaussian: FWHM}"])
-        raise InputError(f"{section.name('primary_beam')}: expected one of {known}, got {beam!r}")
-    section.finish()
-    return DataEntry(file, weights, beam, options)
-
-
-def _load(entry, note):
-    from .conventions import ARCSEC, SPEED_OF_LIGHT
-
-    data = read(entry.file, **entry.options)
-    data, sentence = apply_weights(data, entry.weights)
-    note(f"{data.name}: {sentence}")
-    if entry.primary_beam == "none":
-        return dataclasses.replace(data, primary_beam_fwhm=None)
-    if isinstance(entry.primary_beam, float):
-        return dataclasses.replace(data, primary_beam_fwhm=entry.primary_beam)
-    if entry.primary_beam in BEAM_DISHES:
-        if data.frequency is None:
-            raise InputError(f"{data.name}: primary_beam {entry.primary_beam} needs the frequency, the file has none")
-        dish = BEAM_DISHES[str(entry.primary_beam)]
-        fwhm = 1.13 * SPEED_OF_LIGHT / float(np.mean(data.frequency)) / dish / ARCSEC
-        return dataclasses.replace(data, primary_beam_fwhm=fwhm)
-    beam = "none known" if data.primary_beam_fwhm is None else f'Gaussian, FWHM {data.primary_beam_fwhm:.2f}"'
-    note(f"{data.name}: primary beam {beam}")
-    return data
-
-
-def _image_plane(section, folder):
-    scale = section.get("pixel_scale", "auto")
-    if scale != "auto":
-        scale = as_number(scale, section.name("pixel_scale"), positive=True)
-    rays = section.integer("rays", 4)
-    if rays > 32:
-        raise InputError(f"{section.name('rays')}: expected at most 32 per pixel side, got {rays}")
-    window = section.boolean("pixel_window", False)
-    mask = section.section("mask", {"disc": {"radius": 3.0}})
-    if len(mask.value) != 1 or not set(mask.value) <= {"disc", "annulus", "fits"}:
-        given = ", ".join(map(str, mask.value)) or "nothing"
-        raise InputError(f"{mask.path}: expected one of disc, annulus, fits, got {given}")
-    if "disc" in mask.value:
-        inner = mask.section("disc")
-        shape = ("disc", inner.number("radius", positive=True))
-        inner.finish()
-    elif "annulus" in mask.value:
-        inner = mask.section("annulus")
-        shape = ("annulus", inner.number("inner"), inner.number("outer", positive=True))
-        inner.finish()
-        if not 0.0 <= shape[1] < shape[2]:
-            raise InputError(f"{inner.path}: expected 0 <= inner < outer, got {shape[1]} and {shape[2]}")
-    else:
-        shape = ("fits", folder / mask.text("fits"))
-        for key in ("pixel_scale", "center"):
-            if section.get(key) not in (None, "auto"):
-                raise InputError(f"{section.name(key)}: a FITS mask has its own; leave this key out")
-    center = section.get("center", [0.0, 0.0])
-    if isinstance(center, dict):
-        inner = Section(center, section.name("center"))
-        center = {"ra": inner.get("ra"), "dec": inner.get("dec")}
-        inner.finish()
-    else:
-        center = section.numbers("center", 2, [0.0, 0.0])
-    section.finish()
-    return ImagePlane(None if scale == "auto" else scale, rays, window, shape, center)
-
-
-def _center(center, data: Visibilities):
-    if not isinstance(center, dict):
-        return center
-    if data.phase_center is None:
-        raise InputError("image_plane.center: ra, dec need data with a phase centre; give [East, North] in arcsec")
-    from .wcs import sky_offset
-
-    return sky_offset(center["ra"], center["dec"], data.phase_center)
 
 
 def _positions(value):

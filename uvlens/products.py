@@ -114,20 +114,17 @@ def residual_image(model, inversion, grid):
     return type1(u, v, weight * (vis - predicted), grid).real / weight.sum()
 
 
-def write_fits_products(result, directory, phase_center=None):
+def write_fits_products(model, inversion, geometry, directory, phase_center=None):
     """source.fits, source_error.fits, model.fits, residual.fits, and mask.fits where it is needed."""
-
-    directory, model = Path(directory), result.model
-    inversion, geometry = result.best
+    directory, mask = Path(directory), model.normal.mask
     brightness, error, grid = source_images(model, inversion, geometry)
-    write_image(directory / "source.fits", brightness, grid, phase_center=phase_center, unit="Jy/arcsec2")
-    write_image(directory / "source_error.fits", error, grid, phase_center=phase_center, unit="Jy/arcsec2")
-    mask = model.normal.mask
     u, v, _, weight = all_cells(model.normal.reduction)
     beam = synthesized_beam(u, v, weight)
+    residual = residual_image(model, inversion, mask.grid)
+    write_image(directory / "source.fits", brightness, grid, phase_center=phase_center, unit="Jy/arcsec2")
+    write_image(directory / "source_error.fits", error, grid, phase_center=phase_center, unit="Jy/arcsec2")
     sky = mask.to_image(np.asarray(inversion.image))
     write_image(directory / "model.fits", sky, mask.grid, phase_center=phase_center, unit="Jy/pixel")
-    residual = residual_image(model, inversion, mask.grid)
     write_image(directory / "residual.fits", residual, mask.grid, phase_center=phase_center, unit="Jy/beam", beam=beam)
     if "fits" in mask_section(mask)["mask"]:
         write_image(directory / "mask.fits", mask.kept.astype(np.int16), mask.grid, phase_center=phase_center)

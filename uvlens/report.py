@@ -1,6 +1,7 @@
 """`report.html`: one self-contained page with the pictures, the numbers and where they came from."""
 
 import base64
+import contextlib
 import html
 import io
 import json
@@ -13,8 +14,9 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .files import write_atomically
-from .normal import load_normal_operator
+from .normal import Reduction, operator_from_reduction
 from .parse import parse_lens, parse_pixel_source
+from .products import write_fits_products
 from .schema import Section, load_yaml
 
 LABELS = {
@@ -55,6 +57,8 @@ figcaption{font-size:.85rem;color:#5b6b7a}.warn{background:#fff6e0;border-left:4
 def write_report(directory, truth=None):
     """Write `report.html` and PNG figures from the files of a result folder; returns the path of the report.
 
+    FITS products that the fit could not write, for want of astropy, are written too.
+
     Args:
         directory: folder with summary.json, posterior.nc, best_fit.yaml and normal.npz.
         truth: true values by parameter path, drawn in the corner plot; default: `truth.json` of the folder if there.
@@ -64,11 +68,14 @@ def write_report(directory, truth=None):
     """
     directory = Path(directory)
     summary = _read_summary(directory)
-    model = _load_best_model(directory)
+    model, phase_center = _load_best_model(directory)
     samples, paths, n_chains = _read_samples(directory)
     if truth is None and (directory / "truth.json").exists():
         truth = json.loads((directory / "truth.json").read_text())
-    figures = _figures(model, samples, paths, n_chains, truth or {})
+    inversion, geometry = model.invert(jnp.zeros(0))
+    if not (directory / "source.fits").exists():
+        write_fits_products(model, inversion, geometry, directory, phase_center)
+    figures = _figures(model, inversion, geometry, samples, paths, n_chains, truth or {})
     for name, (figure, _) in figures.items():
         figure.savefig(directory / f"{name}.png")
     page = _page(directory, summary, figures, paths, truth or {})
@@ -101,6 +108,7 @@ def _read_summary(directory):
 
 
 def _load_best_model(directory):
+    """(model at the best fit, phase centre)."""
     from .model import Model
 
     for name in ("best_fit.yaml", "normal.npz", "posterior.nc"):
@@ -109,26 +117,25 @@ def _load_best_model(directory):
     content = load_yaml(directory / "best_fit.yaml")
     lens = parse_lens(content["lens"], "lens")
     source = parse_pixel_source(Section(content["source"], "source"))
-    normal = load_normal_operator(directory / "normal.npz")
-    return Model(normal, lens, source, rays=content["image_plane"]["rays"])
+    reduction, header = Reduction.load(directory / "normal.npz")
+    normal = operator_from_reduction(reduction, header["method"])
+    return Model(normal, lens, source, rays=content["image_plane"]["rays"]), header["phase_center"]
 
 
 def _read_samples(directory):
-    import arviz
+    import xarray
 
-    posterior = arviz.from_netcdf(str(directory / "posterior.nc"))["posterior"]
-    paths = [str(name) for name in posterior.data_vars]
-    arrays = [np.asarray(posterior[path]) for path in paths]
+    with xarray.open_dataset(directory / "posterior.nc", group="posterior", engine="h5netcdf") as posterior:
+        paths = [str(name) for name in posterior.data_vars]
+        arrays = [np.asarray(posterior[path]) for path in paths]
     return np.stack([array.reshape(-1) for array in arrays], axis=1), paths, arrays[0].shape[0]
 
 
-def _figures(model, samples, paths, n_chains, truth):
+def _figures(model, inversion, geometry, samples, paths, n_chains, truth):
     """name -> (figure, caption)."""
     from . import plot
 
-    vector = jnp.zeros(0)
-    inversion, geometry = model.invert(vector)
-    lens = model.lens(vector)
+    lens = model.lens(jnp.zeros(0))
     logarithmic = [path.endswith("strength") and "regularization" in path for path in paths]
     shown = np.where(logarithmic, np.log(np.where(logarithmic, samples, 1.0)), samples)
     names = [short_name(path) for path in paths]
@@ -261,4 +268,7 @@ def _versions():
 
     packages = ("jax", "numpy", "scipy", "numpyro", "equinox", "jax-finufft", "nautilus-sampler")
     versions = {"uvlens": __version__, "Python": platform.python_version()}
-    return versions | {package: importlib.metadata.version(package) for package in packages}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

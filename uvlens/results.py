@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import os
+import warnings
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 
 from . import __version__
 from .derived import shape_parameters, source_parameters, unwrap_about_mean
-from .errors import InputError
+from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .model import Model
 
@@ -126,10 +127,13 @@ class Result:
     def save(self, directory, *, data_section=None, phase_center=None):
         """Write summary.json, posterior.nc, best_fit.yaml, normal.npz and the FITS products to a folder.
 
+        The FITS products need astropy and jax-finufft. Without them they are left out with a UVLensWarning;
+        `write_report` adds them later.
+
         Args:
             directory: made if it is not there.
             data_section: the `data:` list of the model file, kept in best_fit.yaml.
-            phase_center: (ra, dec) in degrees for the FITS headers.
+            phase_center: (ra, dec) in degrees for the FITS headers; default: that of the data.
         """
         import yaml
 
@@ -141,24 +145,46 @@ class Result:
         except OSError as error:
             raise InputError(f"cannot create {directory}: {error.strerror}") from None
         normal = self.model.normal
+        phase_center = phase_center or normal.reduction.phase_center
         normal.reduction.save(directory / "normal.npz", method=normal.method, phase_center=phase_center)
         content = best_fit_content(self, data_section)
         text = yaml.safe_dump(content, sort_keys=False, width=100)
         write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
-        write_fits_products(self, directory, phase_center)
+        try:
+            write_fits_products(self.model, *self.best, directory, phase_center)
+        except ImportError as error:
+            sentence = f"no FITS products: {error}; `uvlens report {directory}` writes them where it is installed"
+            warnings.warn(sentence, UVLensWarning, stacklevel=2)
         partial = directory / "posterior.nc.partial"
-        self.to_arviz().to_netcdf(str(partial))
+        self._write_posterior(partial)
         os.replace(partial, directory / "posterior.nc")
         save_json(directory / "summary.json", self.summary())
+
+    def _groups(self):
+        """What posterior.nc holds by group: free parameters by path and "lp", each of shape (chains, draws)."""
+        shape = (self.n_chains, -1)
+        groups = {
+            "posterior": {p: self.vectors[:, i].reshape(shape) for i, p in enumerate(self.model.parameters.paths)}
+        }
+        if self.log_likelihood is not None:
+            groups["sample_stats"] = {"lp": self.log_likelihood.reshape(shape)}
+        return groups
+
+    def _write_posterior(self, path):
+        """The groups as ArviZ stores them; by xarray alone, because arviz takes seconds to import."""
+        import xarray
+
+        for mode, (group, values) in zip("wa", self._groups().items()):
+            chains, draws = next(iter(values.values())).shape
+            arrays = {name: (("chain", "draw"), array) for name, array in values.items()}
+            dataset = xarray.Dataset(arrays, {"chain": np.arange(chains), "draw": np.arange(draws)})
+            dataset.to_netcdf(path, mode=mode, group=group, engine="h5netcdf")
 
     def to_arviz(self):
         """ArviZ InferenceData: free parameters by path, shape (chains, draws)."""
         import arviz
 
-        shape = (self.n_chains, -1)
-        posterior = {path: self.vectors[:, i].reshape(shape) for i, path in enumerate(self.model.parameters.paths)}
-        stats = None if self.log_likelihood is None else {"lp": self.log_likelihood.reshape(shape)}
-        return arviz.from_dict(posterior=posterior, sample_stats=stats)
+        return arviz.from_dict(**self._groups())
 
     def report(self, directory="fit"):
         """Save to a folder and write its report.html; returns the path of the report."""

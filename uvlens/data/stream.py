@@ -3,6 +3,8 @@
 import collections.abc
 import dataclasses
 
+import numpy as np
+
 from ..errors import InputError
 from .coverage import WeightHistogram
 from .visibilities import Visibilities
@@ -62,6 +64,25 @@ class VisibilityStream:
         if part is None:
             raise InputError("no visibilities: the stream gave no part")
         return part
+
+    def head(self, n):
+        """Its first n visibilities, or as many as there are, as Visibilities."""
+        self.first()
+        parts, total = [], 0
+        for part in self:
+            parts.append(part)
+            total += len(part)
+            if total >= n:
+                break
+        arrays = {}
+        for field in dataclasses.fields(Visibilities):
+            if isinstance(getattr(parts[0], field.name), np.ndarray):
+                arrays[field.name] = np.concatenate([getattr(part, field.name) for part in parts])[:n]
+        return dataclasses.replace(parts[0], **arrays)
+
+    def with_weights_scaled(self, factor):
+        """The same stream with every weight multiplied by `factor` (> 0)."""
+        return self.map(lambda part: part.with_weights_scaled(factor))
 
     def suggested_pixel_scale(self):
         """As of Visibilities: 1 / (4 u_99.5) [arcsec], in a pass of its own."""

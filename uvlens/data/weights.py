@@ -6,11 +6,14 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, UVLensWarning
+from .stream import VisibilityStream
 
 _FEWEST_PAIRS = 100
 _FEWEST_PAIRS_OF_A_BASELINE = 10
 _LONGEST_STEP = 2.1
 _FLAGGED_IN_EFFECT = 1e-6
+_HEAD = 4_000_000
+"""Visibilities at the beginning of a stream from which the scale of its weights is measured."""
 
 
 def weight_from_sigma(path, sigma):
@@ -54,7 +57,8 @@ def apply_weights(data, mode):
     """Visibilities with the weights that a fit should use, and a sentence on what was done.
 
     Args:
-        data: Visibilities.
+        data: Visibilities, or a VisibilityStream, whose factor is measured on its first 4 million and which cannot
+            have "differences".
         mode: "file": as they are. "rescale": all multiplied by `weight_factor`. "differences": replaced by
             what the differences on each antenna pair say, per frequency where that has 10 pairs or more; an
             antenna pair with fewer keeps its weights times `weight_factor`. Flagged stays flagged.
@@ -66,6 +70,8 @@ def apply_weights(data, mode):
         raise InputError(f'weights must be "file", "rescale" or "differences", got {mode!r}')
     if mode == "file":
         return data, "weights as in the file"
+    if isinstance(data, VisibilityStream):
+        return _rescale_stream(data, mode)
     pairs = _neighbours(data)
     measured = None if pairs is None else _factor(data, *pairs)
     if pairs is None or measured is None:
@@ -80,6 +86,20 @@ def apply_weights(data, mode):
     weight, n_replaced, n_baselines = _weights_of_baselines(data, *pairs, factor)
     sentence = f"weights from the scatter on {n_replaced:,} of {n_baselines:,} baselines; on the whole {scale}"
     return dataclasses.replace(data, weight=weight), sentence
+
+
+def _rescale_stream(stream, mode):
+    """`apply_weights` for data that are not held in memory."""
+    if mode == "differences":
+        raise InputError(f"{stream.name}: weights by differences need all data in memory; take rescale or file")
+    head = stream.head(_HEAD)
+    estimate = weight_factor(head)
+    if estimate is None:
+        _, sentence = apply_weights(head, "rescale")
+        return stream, sentence
+    factor, error, n_pairs = estimate
+    found = f"x {factor:.4g} +- {factor * error:.1g} (true over file, from {n_pairs:,} differences"
+    return stream.with_weights_scaled(factor), f"weights {found} in the first {len(head):,} visibilities)"
 
 
 def _is_usable(data):

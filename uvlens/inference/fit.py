@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 
-import arviz
 import numpy as np
 from scipy.special import logsumexp
 
@@ -176,6 +175,8 @@ def _optimize(density, seed, checkpoint, resume, progress, options):
 
 
 def _nuts(density, seed, checkpoint, resume, progress, options):
+    import arviz
+
     climbing = {key: options.pop(key) for key in _CLIMBING if key in options}
     optima, covariance = _climb_and_measure(density, seed, checkpoint, resume, progress, **climbing)
     chains = nuts.sample(density, optima[0].z, covariance, seed, checkpoint=checkpoint, progress=progress, **options)

@@ -1,0 +1,211 @@
+"""`uvlens convert`: visibilities from one format to another, or reduced on a mask to a compressed data set."""
+
+import time
+from pathlib import Path
+
+from .conventions import ARCSEC
+from .data import apply_weights, check_writable, read, write
+from .data.compressed import SUFFIX
+from .datasection import DataEntry, load_entry
+from .errors import InputError
+from .imageplane import ImagePlane
+from .modelfile import ModelFile
+from .normal import Reduction
+
+DEFAULT_RADIUS = 3.0
+"""arcsec."""
+
+_OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
+
+
+def convert(paths, options, settings, note=lambda _: None):
+    """Convert a file; the facts that `uvlens convert --json` prints.
+
+    Args:
+        paths: (IN, OUT), or (OUT,) with settings["model"].
+        options: of the format of IN (`sign`, `uv_unit`).
+        settings: radius, pixel_scale, center, pixel_window, weights, model; None or false where not given.
+        note: called with sentences about the data.
+
+    Raises:
+        InputError: everything that can be wrong with files and settings.
+    """
+    settings = {key: value for key, value in settings.items() if value is not None and value is not False}
+    source, out = _split(paths, settings)
+    check_writable(out)
+    started = time.perf_counter()
+    if Path(out).suffix.lower() == SUFFIX:
+        facts = _compress(source, out, options, settings, note)
+    else:
+        for key in _OF_COMPRESSED:
+            if key in settings:
+                raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
+        facts = _rewrite(source, out, options, settings.get("weights", "file"), note)
+    return facts | {"seconds": time.perf_counter() - started}
+
+
+def describe_conversion(facts):
+    """One line for people."""
+    before, after = (_size(facts[key]) for key in ("bytes_in", "bytes_out"))
+    line = f"{facts['output']}: {facts['n_visibilities']:,} visibilities, {before} -> {after}"
+    if "n_image_pixels" in facts:
+        line += f', {facts["n_image_pixels"]:,} pixels of {facts["pixel_scale"]:.4g}"'
+    return f"{line}, {facts['seconds']:.1f} s"
+
+
+def describe_compressed(path):
+    """The facts that `uvlens info --json` prints about a compressed data set."""
+    from .imaging import synthesized_beam
+    from .products import all_cells
+
+    reduction, header = Reduction.load(path)
+    observations, grid = reduction.observations, reduction.mask.grid
+    if "beam" in header:
+        major, minor, angle = header["beam"]
+    else:
+        u, v, _, weight = all_cells(reduction)
+        beam = synthesized_beam(u, v, weight)
+        major, minor, angle = beam.major, beam.minor, beam.position_angle
+    shortest = min(one.shortest for one in observations)
+    center = reduction.phase_center
+    antennas = [one.n_antennas for one in observations if one.n_antennas is not None]
+    return {
+        "name": Path(path).name,
+        "n_visibilities": reduction.n_visibilities,
+        "n_flagged": sum(one.n_flagged for one in observations),
+        "fields": sorted({field for one in observations for field in one.fields}) or [0],
+        "spws": [
+            {
+                "id": i,
+                "name": one.name,
+                "frequency_hz": one.frequency,
+                "n_channels": one.n_channels,
+                "weight_factor": None,
+                "weight_factor_error": None,
+            }
+            for i, one in enumerate(observations)
+        ],
+        "antennas": max(antennas, default=None),
+        "uv_range": [shortest, max(one.longest for one in observations)],
+        "beam": {"bmaj": major, "bmin": minor, "bpa": angle},
+        "sensitivity_jy_beam": reduction.sum_weight**-0.5,
+        "phase_center": None if center is None else {"ra": center[0], "dec": center[1]},
+        "primary_beam_fwhm": observations[0].primary_beam_fwhm,
+        "suggested_pixel_scale": reduction.histogram.pixel_scale(),
+        "largest_scale": 0.6 / (max(shortest, 1.0) * ARCSEC),
+        "compressed": {
+            "n_image_pixels": reduction.mask.n_pixels,
+            "pixel_scale": grid.pixel_scale,
+            "shape": list(grid.shape),
+            "center": list(grid.center),
+            "pixel_window": reduction.pixel_window,
+            "log_evidence_null": reduction.log_evidence_null,
+            "version": header["version"],
+            "sources": header.get("sources", []),
+            "hashes": list(reduction.hashes),
+        },
+        "warnings": list(header.get("notes", [])),
+    }
+
+
+def _split(paths, settings):
+    """(IN or None, OUT)."""
+    if "model" in settings and len(paths) == 1:
+        return None, paths[0]
+    if len(paths) != 2:
+        raise InputError(f"convert: expected IN and OUT (OUT alone with --model), got {len(paths)} names")
+    return paths
+
+
+def _compress(source, out, options, settings, note):
+    from .imaging import synthesized_beam
+    from .products import all_cells
+
+    entries, plane = _what_to_reduce(source, options, settings)
+    notes = []
+    data_sets = [load_entry(entry, lambda sentence: (notes.append(sentence), note(sentence))) for entry in entries]
+    mask = plane.build_mask(data_sets)
+    # "fft" keeps the sums alone: nothing is decomposed
+    reduction = plane.build_normal(data_sets, mask, "fft").reduction
+    u, v, _, weight = all_cells(reduction)
+    beam = synthesized_beam(u, v, weight)
+    reduction.save(
+        out,
+        weights=[mode for entry, data in zip(entries, data_sets) for mode in _weights_of(entry, data)],
+        sources=[str(entry.file.name) for entry in entries],
+        notes=notes,
+        beam=(beam.major, beam.minor, beam.position_angle),
+    )
+    return {
+        "output": str(out),
+        "inputs": [str(entry.file) for entry in entries],
+        "format": "compressed",
+        "n_visibilities": reduction.n_visibilities,
+        "n_image_pixels": mask.n_pixels,
+        "pixel_scale": mask.grid.pixel_scale,
+        "center": list(mask.grid.center),
+        "pixel_window": reduction.pixel_window,
+        "log_evidence_null": reduction.log_evidence_null,
+        "hashes": list(reduction.hashes),
+        "bytes_in": sum(_bytes(entry.file) for entry in entries),
+        "bytes_out": _bytes(out),
+        "notes": notes,
+    }
+
+
+def _weights_of(entry, data):
+    """What was done to the weights of a data set: one word, or those of a compressed one."""
+    return Reduction.load(entry.file)[1].get("weights", []) if isinstance(data, Reduction) else [entry.weights]
+
+
+def _what_to_reduce(source, options, settings):
+    """(data entries, image plane) of a model file, or of the options."""
+    if "model" in settings:
+        extra = [key for key in ("radius", "pixel_scale", "center", "pixel_window", "weights") if key in settings]
+        if extra or options:
+            name = next(iter([*extra, *options])).replace("_", "-")
+            raise InputError(f"--{name}: with --model this is said in the model file")
+        model_file = ModelFile.read(settings["model"])
+        if source is not None and [Path(source).resolve()] != [entry.file.resolve() for entry in model_file.data]:
+            raise InputError(f"{source}: not the one data file of {settings['model']}; leave IN out to take them all")
+        return model_file.data, model_file.image_plane
+    for key in ("radius", "pixel_scale"):
+        if key in settings and not 0.0 < settings[key] < float("inf"):
+            raise InputError(f"--{key.replace('_', '-')} must be a positive number of arcsec, got {settings[key]}")
+    given = {{"radius": "mask"}.get(key, key) for key in settings}
+    entry = DataEntry(Path(source), settings.get("weights", "rescale"), "auto", options, frozenset(given))
+    shape = ("disc", settings.get("radius", DEFAULT_RADIUS))
+    window = settings.get("pixel_window", False)
+    plane = ImagePlane(
+        settings.get("pixel_scale"), 4, window, shape, settings.get("center", (0.0, 0.0)), frozenset(given)
+    )
+    return [entry], plane
+
+
+def _rewrite(source, out, options, weights, note):
+    data = read(source, **options)
+    data, sentence = apply_weights(data, weights)
+    note(f"{data.name}: {sentence}")
+    write(data, out)
+    return {
+        "output": str(out),
+        "inputs": [str(source)],
+        "format": Path(out).suffix.lower().lstrip(".") or "triplet",
+        "n_visibilities": len(data),
+        "bytes_in": _bytes(source),
+        "bytes_out": _bytes(out),
+        "notes": [sentence],
+    }
+
+
+def _bytes(path):
+    path = Path(path)
+    return sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
+
+
+def _size(n_bytes):
+    for unit in ("B", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"

@@ -1,0 +1,99 @@
+"""`data:` of a model file: from its items to data sets with their weights and primary beams settled."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from .conventions import ARCSEC, SPEED_OF_LIGHT
+from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
+from .errors import InputError
+from .schema import Section
+
+READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
+BEAM_DISHES = {"alma12m": 12.0, "alma7m": 7.0, "sma": 6.0}
+_LATER = {"select": "data selection", "channels": "channel handling"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataEntry:
+    """One item of `data:`; `given` are the keys that its section has."""
+
+    file: Path
+    weights: str
+    primary_beam: str | float
+    options: dict
+    given: frozenset[str] = frozenset()
+
+
+def parse_data_entry(section, folder):
+    """A DataEntry from its section; nothing is read yet."""
+    file = folder / Path(section.text("file")).expanduser()
+    weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
+    for key, what in _LATER.items():
+        if section.get(key) is not None:
+            raise InputError(f"{section.name(key)}: {what} is not available in this version")
+    options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
+    beam = section.get("primary_beam", "auto")
+    if isinstance(beam, dict):
+        inner = Section(beam, section.name("primary_beam"))
+        beam = inner.number("gaussian", positive=True)
+        inner.finish()
+    elif beam not in ("auto", "none", *BEAM_DISHES):
+        known = ", ".join(["auto", "none", *BEAM_DISHES, "{gaussian: FWHM}"])
+        raise InputError(f"{section.name('primary_beam')}: expected one of {known}, got {beam!r}")
+    section.finish()
+    return DataEntry(file, weights, beam, options, frozenset(section.value))
+
+
+def load_entry(entry, note=lambda _: None):
+    """Visibilities, a VisibilityStream (an npz too large to be held) or the Reduction of a compressed data set.
+
+    Args:
+        entry: DataEntry.
+        note: called with one sentence for each choice that was made.
+    """
+    if is_compressed(entry.file):
+        return _load_compressed(entry, note)
+    data = read_or_stream(entry.file, **entry.options)
+    data, sentence = apply_weights(data, entry.weights)
+    note(f"{data.name}: {sentence}")
+    if entry.primary_beam == "none":
+        return _with_beam(data, None)
+    if isinstance(entry.primary_beam, float):
+        return _with_beam(data, entry.primary_beam)
+    if entry.primary_beam in BEAM_DISHES:
+        frequency = (data.first() if isinstance(data, VisibilityStream) else data).frequency
+        if frequency is None:
+            raise InputError(f"{data.name}: primary_beam {entry.primary_beam} needs the frequency, the file has none")
+        dish = BEAM_DISHES[str(entry.primary_beam)]
+        return _with_beam(data, 1.13 * SPEED_OF_LIGHT / float(np.mean(frequency)) / dish / ARCSEC)
+    fwhm = data.primary_beam_fwhm
+    beam = "none known" if fwhm is None else f'Gaussian, FWHM {fwhm:.2f}"'
+    note(f"{data.name}: primary beam {beam}")
+    return data
+
+
+def _load_compressed(entry, note):
+    from .normal import Reduction
+
+    reduction, header = Reduction.load(entry.file)
+    modes = header.get("weights", [entry.weights])
+    if "weights" in entry.given and set(modes) != {entry.weights}:
+        found = " and ".join(sorted(set(modes)))
+        raise InputError(f"{entry.file}: compressed with weights {found}, which {entry.weights} cannot change any more")
+    if entry.primary_beam != "auto":
+        raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
+    for key in entry.options:
+        raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
+    note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")
+    for sentence in header.get("notes", ()):
+        note(sentence)
+    return reduction
+
+
+def _with_beam(data, fwhm):
+    def change(part):
+        return dataclasses.replace(part, primary_beam_fwhm=fwhm)
+
+    return data.map(change) if isinstance(data, VisibilityStream) else change(data)
