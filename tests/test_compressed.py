@@ -11,6 +11,7 @@ from conftest import lensed_visibilities
 from test_cli import run, write_model
 
 import uvlens as uvl
+import uvlens.data
 from uvlens.normal import Reduction
 
 LENS = uvl.LensPlane([uvl.SIE(0.7, 0.1, 0.05, 0.02, -0.03)])
@@ -167,6 +168,17 @@ def test_facts(folder):
     assert np.isclose(compressed["suggested_pixel_scale"], raw["suggested_pixel_scale"])
     assert run("info", folder / "facts.uvlens").exit_code == 0
     assert "390 visibilities" in run("convert", folder / "a.npz", folder / "facts.uvlens").stdout
+
+
+def test_a_file_too_large_for_memory_is_streamed(folder, raw, monkeypatch):
+    monkeypatch.setattr(uvlens.data, "LARGEST_IN_MEMORY", 100)
+    options = ("--radius", 1.2, "--pixel-scale", 0.1)
+    convert(folder / "a.npz", folder / "streamed.uvlens", *options, "--weights", "file")
+    assert Reduction.load(folder / "streamed.uvlens")[0].hashes == Reduction.load(folder / "a.uvlens")[0].hashes
+    assert abs(evaluate(model(folder, ["a.npz"], **DISC))["log_evidence"] - raw["log_evidence"]) < 1e-9
+    facts = convert(folder / "a.npz", folder / "streamed.uvlens")
+    assert "in the first 400 visibilities" in facts["notes"][0]
+    assert "differences" in convert(folder / "a.npz", folder / "x.uvlens", "--weights", "differences", status=2)
 
 
 @pytest.mark.parametrize("name", ["out.npz", "out.txt", "out.bin", "out/"])

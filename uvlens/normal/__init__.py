@@ -1,5 +1,6 @@
 """The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
 
+from .accumulate import ReductionSums
 from .build import gaussian_primary_beam, load_normal_operator, normal_operator, operator_from_reduction
 from .operator import AbstractNormalOperator
 from .reduction import Reduction
@@ -7,6 +8,7 @@ from .reduction import Reduction
 __all__ = [
     "AbstractNormalOperator",
     "Reduction",
+    "ReductionSums",
     "gaussian_primary_beam",
     "load_normal_operator",
     "normal_operator",
