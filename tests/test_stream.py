@@ -168,7 +168,7 @@ def test_checks_of_whole_data_are_made_on_streams(data):
     with pytest.raises(uvl.InputError, match="finer pixels"):
         uvl.normal_operator(cut(data, 100), uvl.Mask.disc(1.0, 0.5), pixel_window=True)
     with pytest.raises(uvl.InputError, match="twice"):
-        uvl.normal_operator([VisibilityStream(cut(data, 100)), data], MASKS["disc"]())
+        uvl.normal_operator([VisibilityStream(cut(data, 100)), data.with_weights_scaled(2.0)], MASKS["disc"]())
 
 
 def test_what_is_no_stream(data):

@@ -102,9 +102,10 @@ def describe_compressed(path):
             "log_evidence_null": reduction.log_evidence_null,
             "version": header["version"],
             "sources": header.get("sources", []),
+            "notes": header.get("notes", []),
             "hashes": list(reduction.hashes),
         },
-        "warnings": list(header.get("notes", [])),
+        "warnings": [],
     }
 
 
@@ -132,7 +133,7 @@ def _compress(source, out, options, settings, note):
     reduction.save(
         out,
         weights=[mode for entry, data in zip(entries, data_sets) for mode in _weights_of(entry, data)],
-        sources=[str(entry.file.name) for entry in entries],
+        sources=[str(entry.file) for entry in entries],
         notes=notes,
         beam=(beam.major, beam.minor, beam.position_angle),
     )

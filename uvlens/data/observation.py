@@ -24,6 +24,7 @@ class Observation:
         n_antennas: or None.
         frequency, n_channels: mean [Hz] or None, number of different ones.
         sha256: of what is not flagged: the digests of u, v, vis and weight, joined and hashed.
+        unweighted_sha256: the same of u, v and vis: data that differ in weights only share it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Observation:
     frequency: float | None
     n_channels: int
     sha256: str
+    unweighted_sha256: str
 
     @staticmethod
     def from_dict(values):
@@ -96,7 +98,7 @@ class ObservationBuilder:
         """
         if self._first is None:
             raise InputError("no visibilities: the stream gave no part")
-        joined = b"".join(digest.digest() for digest in self._digests)
+        digests = [digest.digest() for digest in self._digests]
         return Observation(
             **self._first,
             n_visibilities=self._kept,
@@ -107,7 +109,8 @@ class ObservationBuilder:
             n_antennas=len(self._antennas) or None,
             frequency=self._frequency_sum / self._kept if self._frequencies else None,
             n_channels=max(1, len(self._frequencies)),
-            sha256=hashlib.sha256(joined).hexdigest(),
+            sha256=hashlib.sha256(b"".join(digests)).hexdigest(),
+            unweighted_sha256=hashlib.sha256(b"".join(digests[:-1])).hexdigest(),
         )
 
 

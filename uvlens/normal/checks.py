@@ -18,7 +18,7 @@ def check_same_sky(observations):
             distance = np.hypot(*sky_offset(*one.phase_center, first.phase_center))
             if not distance < _SAME_CENTER:
                 raise InputError(f'{one.name}: its phase centre lies {distance:.3g}" from that of {first.name}')
-        if any(one.sha256 == other.sha256 for other in observations[:i]):
+        if any(one.unweighted_sha256 == other.unweighted_sha256 for other in observations[:i]):
             raise InputError(f"{one.name}: the same visibilities stand twice in the list of data")
 
 
