@@ -52,14 +52,14 @@ class ObservationBuilder:
 
     def __init__(self):
         self._first = None
-        self._total = self._kept = 0
+        self._kept = self._flagged = 0
         self._shortest, self._longest = np.inf, 0.0
         self._fields, self._antennas, self._frequencies = set(), set(), set()
         self._frequency_sum = 0.0
         self._digests = [hashlib.sha256() for _ in _HASHED]
 
-    def add(self, part):
-        """Count one part (Visibilities).
+    def add(self, part, n_flagged):
+        """Count one part: Visibilities none of which is flagged, and how many were left out of it.
 
         Raises:
             InputError: a part of another phase centre or primary beam than the first one, or of another field.
@@ -70,9 +70,8 @@ class ObservationBuilder:
             if header[key] != first[key]:
                 found = f"differ in {key}, {first[key]} and {header[key]}"
                 raise InputError(f"{part.name}: the parts of one observation {found}; give observations as a list")
-        self._total += len(part)
-        part = part.unflagged()
         self._kept += len(part)
+        self._flagged += n_flagged
         distance = part.uv_distance
         shortest = np.min(distance, where=distance > 0.0, initial=np.inf)
         self._shortest, self._longest = min(self._shortest, shortest), max(self._longest, distance.max())
@@ -102,7 +101,7 @@ class ObservationBuilder:
         return Observation(
             **self._first,
             n_visibilities=self._kept,
-            n_flagged=self._total - self._kept,
+            n_flagged=self._flagged,
             shortest=float(self._shortest),
             longest=float(self._longest),
             fields=tuple(sorted(self._fields)),

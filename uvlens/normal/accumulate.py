@@ -55,12 +55,12 @@ class ReductionSums:
 
     def add(self, part):
         """Add one part (Visibilities); flagged ones (weight 0) are left out."""
-        self._builder.add(part)
-        part = part.unflagged()
+        kept = part.unflagged()
+        self._builder.add(kept, len(part) - len(kept))
         start = 0
-        while start < len(part):
-            stop = min(len(part), start + self._chunk - self._n_pending)
-            self._pending.append(tuple(a[start:stop] for a in (part.u, part.v, part.vis, part.weight)))
+        while start < len(kept):
+            stop = min(len(kept), start + self._chunk - self._n_pending)
+            self._pending.append(tuple(a[start:stop] for a in (kept.u, kept.v, kept.vis, kept.weight)))
             self._n_pending += stop - start
             start = stop
             if self._n_pending == self._chunk:
