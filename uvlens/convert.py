@@ -126,8 +126,7 @@ def _compress(source, out, options, settings, note):
     notes = []
     data_sets = [load_entry(entry, lambda sentence: (notes.append(sentence), note(sentence))) for entry in entries]
     mask = plane.build_mask(data_sets)
-    # "fft" keeps the sums alone: nothing is decomposed
-    reduction = plane.build_normal(data_sets, mask, "fft").reduction
+    reduction = plane.reduce(data_sets, mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(

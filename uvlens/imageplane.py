@@ -53,16 +53,16 @@ class ImagePlane:
             )
         return scale
 
-    def build_normal(self, data_sets, mask, method="auto"):
-        """The normal operator of data sets on a mask; visibilities are reduced, Reductions added."""
-        from .normal import normal_operator
+    def reduce(self, data_sets, mask):
+        """The Reduction of data sets on a mask: visibilities are reduced, Reductions added."""
+        from .normal import reduce
 
         windows = {reduction.pixel_window for reduction in _reductions(data_sets)} or {self.pixel_window}
         if "pixel_window" in self.given:
             windows.add(self.pixel_window)
         if len(windows) > 1:
             raise InputError("image_plane.pixel_window: compressed data were reduced with another value")
-        return normal_operator(data_sets, mask, method, pixel_window=windows.pop())
+        return reduce(data_sets, mask, pixel_window=windows.pop())
 
 
 def _reductions(data_sets):

@@ -75,7 +75,9 @@ class ModelFile:
 
     def build_normal(self, data_sets, mask, method="auto"):
         """The normal operator of the data on the mask."""
-        return self.image_plane.build_normal(data_sets, mask, method)
+        from .normal import operator_from_reduction
+
+        return operator_from_reduction(self.image_plane.reduce(data_sets, mask), method)
 
     def build_model(self, normal):
         """The Model on a normal operator."""

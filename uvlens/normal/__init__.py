@@ -1,7 +1,7 @@
 """The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
 
 from .accumulate import ReductionSums
-from .build import gaussian_primary_beam, load_normal_operator, normal_operator, operator_from_reduction
+from .build import gaussian_primary_beam, load_normal_operator, normal_operator, operator_from_reduction, reduce
 from .operator import AbstractNormalOperator
 from .reduction import Reduction
 
@@ -13,4 +13,5 @@ __all__ = [
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",
+    "reduce",
 ]

@@ -12,14 +12,23 @@ from ..data.visibilities import Visibilities
 from ..errors import InputError, UVLensWarning
 from .accumulate import ReductionSums
 from .checks import check_field, check_same_sky, check_window
-from .direct import DirectNormalOperator
 from .lowrank import LowRankNormalOperator
 from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
 
+
+def _direct(reduction, precision="float64"):
+    """Imported when asked for: it cannot do without numba, the others can."""
+    try:
+        from .direct import DirectNormalOperator
+    except ImportError as error:
+        raise InputError(f"the direct operator needs numba ({error}); take fft or lowrank") from None
+    return DirectNormalOperator.from_reduction(reduction, precision)
+
+
 _OPERATORS = {
-    "direct": DirectNormalOperator.from_reduction,
-    "direct32": partial(DirectNormalOperator.from_reduction, precision="float32"),
+    "direct": _direct,
+    "direct32": partial(_direct, precision="float32"),
     "fft": FFTNormalOperator.from_reduction,
     "lowrank": LowRankNormalOperator.from_reduction,
 }
@@ -48,6 +57,11 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
         InputError: a mask that lies outside the field of view, data of different skies or the same data twice, or an
             unknown method.
     """
+    return operator_from_reduction(reduce(data, mask, primary_beam, pixel_window, **options), method)
+
+
+def reduce(data, mask, primary_beam="auto", pixel_window=False, **options):
+    """The Reduction of data on a mask: what `normal_operator` makes its operator from, arguments as there."""
     if isinstance(data, collections.abc.Iterator):
         data = VisibilityStream(data)
     data_sets = [data] if isinstance(data, Visibilities | VisibilityStream | Reduction) else list(data)
@@ -58,15 +72,15 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
         if isinstance(one, Reduction):
             reduction = one.restrict(mask)
         else:
-            reduction = _reduce(one, mask, primary_beam, pixel_window, options)
+            reduction = _reduce_one(one, mask, primary_beam, pixel_window, options)
         total = reduction if total is None else total + reduction
         check_same_sky(total.observations)
     assert total is not None
     _warn_if_undersampled(total)
-    return operator_from_reduction(total, method)
+    return total
 
 
-def _reduce(data, mask, primary_beam, pixel_window, options):
+def _reduce_one(data, mask, primary_beam, pixel_window, options):
     """The Reduction of one data set, whatever is wrong with it found as soon as it can be known."""
     beam_of = partial(_beam, mask=mask, primary_beam=primary_beam)
     sums = ReductionSums(mask, pixel_window=pixel_window, **options)
@@ -131,5 +145,5 @@ def _warn_if_undersampled(reduction):
             f"(Nyquist / u_99.5 = {nyquist / longest:.2f}); suggested pixel scale "
             f'{reduction.histogram.pixel_scale():.4g}"',
             UVLensWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
