@@ -16,7 +16,7 @@ from .data import Visibilities
 from .grid import Mask
 from .lens import SIE, Shear
 from .model import Model, PixelSource
-from .normal import operator_from_reduction, reduce_visibilities
+from .normal import operator_from_reduction, reduce
 from .priors import LogUniform, Normal, Uniform
 from .source import Gradient, RectangularMesh
 
@@ -36,7 +36,7 @@ def simulated_visibilities(n, width, seed=0):
     u, v = rng.normal(0.0, width, (2, n))
     sky = Mask.disc(1.8, 0.04)
     beta_x, beta_y = _truth().ray_trace(sky.x, sky.y)
-    image = sky.unmask(np.exp(-0.5 * ((beta_x - 0.05) ** 2 + (beta_y + 0.03) ** 2) / 0.12**2))
+    image = sky.to_image(np.exp(-0.5 * ((beta_x - 0.05) ** 2 + (beta_y + 0.03) ** 2) / 0.12**2))
     vis = type2(np.asarray(image), u, v, sky.grid)
     vis *= 3.0 / np.sqrt(np.mean(np.abs(vis) ** 2))
     return Visibilities(u, v, vis + rng.normal(size=n) + 1j * rng.normal(size=n), np.ones(n))
@@ -84,15 +84,13 @@ def time_calls(model, vector, gradient=False, calls=9):
     return seconds, float(value[0] if gradient else value)
 
 
-def run(note, calls=9, cases=None):
-    """Rows of the table that `uvlens benchmark` prints, one for each case and operator."""
-    rows = []
-    for name, case in CASES.items():
-        if cases and name not in cases:
-            continue
+def run(note, quick=False):
+    """Rows of the table that `uvlens benchmark` prints, one for each case and operator, and the machine's facts."""
+    rows, calls = [], 3 if quick else 9
+    for name, case in list(CASES.items())[: 1 if quick else None]:
         data, mask = simulated_visibilities(*case["visibilities"]), Mask.disc(*case["mask"])
         started = time.perf_counter()
-        reduction = reduce_visibilities(data, mask)
+        reduction = reduce(data, mask)
         note(f"{name}: {mask.n_pixels} image pixels, reduced in {time.perf_counter() - started:.2f} s")
         reference = None
         for method in ("auto", "direct", "fft", "lowrank"):
@@ -124,3 +122,25 @@ def _time_row(normal, case, calls):
         seconds, row["log_evidence"] = time_calls(model, vector, gradient, calls)
         row[kind] = float(np.median(seconds))
     return row
+
+
+def print_table(result):
+    """The rows for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{result['processor']}, {result['cores']} cores, {result['device']}, load {result['load']}")
+    for column in ("case", "operator", "rank", "N", "S", "free", "positive", "and gradient", "delta ln E"):
+        table.add_column(column, justify="left" if column in ("case", "operator") else "right")
+    for row in result["rows"]:
+        method, operator = row["method"], row["operator"]
+        table.add_row(
+            row["case"],
+            method if method == operator else f"{method}: {operator}",
+            "" if row["rank"] is None else str(row["rank"]),
+            str(row["n_image_pixels"]),
+            str(row["n_source_pixels"]),
+            *(f"{1e3 * row[key]:.1f} ms" for key in ("unconstrained", "positive", "positive_gradient")),
+            f"{row['delta_log_evidence']:.1e}",
+        )
+    Console().print(table)

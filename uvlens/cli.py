@@ -138,13 +138,20 @@ def simulate(simulation, out, as_json):
 @click.argument("model")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Value of a parameter; may be repeated.")
 @click.option("--gradient", is_flag=True, help="Also the gradient of ln E for every parameter.")
-@click.option("--operator", type=click.Choice(["auto", "fft", "lowrank"]), default="auto", show_default=True)
+@click.option(
+    "--operator",
+    type=click.Choice(["auto", "direct", "direct32", "fft", "lowrank"]),
+    default="auto",
+    show_default=True,
+    help="How W is applied; direct32 correlates in single precision.",
+)
+@click.option("--memory", is_flag=True, help="Say what memory it takes before taking it; stop if there is not enough.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(model, settings, gradient, operator, as_json):
+def evaluate(model, settings, gradient, operator, memory, as_json):
     """ln E of a model at fixed parameters (free ones at their prior medians unless --set)."""
     from .commands import evaluate_model, print_facts
 
-    facts = evaluate_model(model, settings, gradient, operator, _note)
+    facts = evaluate_model(model, settings, gradient, operator, memory, _note)
     _print_json(facts) if as_json else print_facts(facts)
 
 
@@ -166,6 +173,17 @@ def fit(model, out, resume, show_model, as_json):
     summary = fit_model(model, out, resume, _note)
     if as_json:
         _print_json(summary)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="The smallest case, three calls each.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def benchmark(quick, as_json):
+    """Time one evidence and its gradient on this machine, by operator."""
+    from .benchmark import print_table, run
+
+    result = run(_note, quick)
+    _print_json(result) if as_json else print_table(result)
 
 
 @main.command()

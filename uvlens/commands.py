@@ -134,11 +134,11 @@ def run_simulation(path, out):
     return {"n_visibilities": len(data), "sensitivity_jy_beam": data.sensitivity, "truth": simulation.truth}
 
 
-def evaluate_model(path, settings, gradient, operator, note):
+def evaluate_model(path, settings, gradient, operator, memory, note):
     """The facts that `uvlens evaluate --json` prints."""
     from .evaluate import evaluate_file
 
-    return evaluate_file(ModelFile.read(path), settings, gradient, operator, note)
+    return evaluate_file(ModelFile.read(path), settings, gradient, operator, memory, note)
 
 
 def print_model(path):

@@ -8,7 +8,9 @@ import jax
 import numpy as np
 
 from .errors import InputError
+from .memory import estimate, peak_bytes
 from .model import Model
+from .normal import expected_rank, operator_from_reduction
 from .parameters import path_name
 from .priors import Normal, SameAs, is_free
 from .schema import as_number
@@ -27,14 +29,15 @@ def every_number_free(tree):
     return jax.tree_util.tree_map_with_path(free, tree, is_leaf=lambda leaf: is_free(leaf) or isinstance(leaf, SameAs))
 
 
-def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note=lambda _: None):
+def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memory=False, note=lambda _: None):
     """Evaluate a ModelFile: the dict that `uvlens evaluate --json` prints.
 
     Args:
         model_file: ModelFile.
         settings: "path=value" for parameters that are to differ from their number or their prior's median.
         gradient: also d ln E for every parameter.
-        operator: "auto", "fft" or "lowrank".
+        operator: "auto" or the name of one.
+        memory: also the memory it takes; where more is needed than there is, only that.
         note: called with sentences about the data.
     """
     model_file = model_file.replace_components(every_number_free)
@@ -43,9 +46,22 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note
     read_seconds = time.perf_counter() - started
     mask = model_file.build_mask(data_sets)
     started = time.perf_counter()
-    normal = model_file.build_normal(data_sets, mask, operator)
+    quick = model_file.build_normal(data_sets, mask, "auto" if memory else operator)
     reduction_seconds = time.perf_counter() - started
-    model = model_file.build_model(normal)
+    expected = None
+    if memory:
+        expected = expected_memory(model_file, quick, operator, gradient)
+        note(describe_memory(expected))
+        if not expected["fits"]:
+            return {
+                "memory": expected,
+                "n_image_pixels": mask.n_pixels,
+                "n_visibilities": quick.reduction.n_visibilities,
+            }
+    started = time.perf_counter()
+    model = model_file.build_model(operator_from_reduction(quick.reduction, operator) if memory else quick)
+    normal = model.normal
+    operator_seconds = time.perf_counter() - started
     vector = parameter_vector(model, settings)
     inversion, _ = model.invert(vector)
     reduction = normal.reduction
@@ -62,11 +78,14 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note
         "n_rays": model.n_rays,
         "effective_parameters": float(inversion.effective_parameters),
         "pixel_scale": mask.grid.pixel_scale,
-        "rank": normal.rank,
+        "rank": normal.rank or expected_rank(reduction),
+        "rank_is_expected": normal.rank is None,
         "operator": normal.method,
+        "operator_choice": normal.choice or "asked for",
         "kkt": inversion.kkt,
         "read_seconds": read_seconds,
         "reduction_seconds": reduction_seconds,
+        "operator_seconds": operator_seconds,
         "positions_penalty": float(model.positions_penalty(vector)),
         "seconds": seconds_per_evaluation(model, vector),
     }
@@ -74,9 +93,33 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", note
         function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector))
         facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(model, vector)[1])))
         facts["seconds_with_gradient"] = seconds_per_evaluation(model, vector, function)
+    if expected is not None:
+        facts["memory"] = expected | {"measured_peak": peak_bytes()}
     if not np.isfinite(facts["log_evidence"]) or not facts["kkt"]["converged"]:
         raise InputError("ln E is not finite at these parameters: is an ellipticity >= 1 or a radius negative?")
     return facts
+
+
+def expected_memory(model_file, quick, operator, gradient):
+    """Estimate for a model file, from sums already made and before an operator is."""
+    from .normal.choose import SourceSize, cheapest
+
+    mesh = model_file.source.pixels.mesh
+    size = SourceSize(mesh.n_source, mesh.entries(model_file.image_plane.rays))
+    method = cheapest(quick.reduction, size)[0] if operator == "auto" else operator
+    rank = expected_rank(quick.reduction)
+    return estimate(quick.reduction, mesh, model_file.image_plane.rays, method, rank, gradient)
+
+
+def describe_memory(expected):
+    """One line for people."""
+    gib = {key: value / 2**30 for key, value in expected.items() if isinstance(value, int) and key != "fits"}
+    line = (
+        f"memory expected: {gib['peak']:.2f} GiB ({gib['operator']:.2f} operator, {gib['evaluation']:.2f} evaluation)"
+    )
+    if "available" in gib:
+        line += f", {gib['available']:.1f} GiB available"
+    return line if expected["fits"] else f"{line}: it does not fit; larger pixels, fewer rays or a smaller mask help"
 
 
 def parameter_vector(model: Model, settings):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from .errors import InputError
 from .inversion import bands_from_matrix, best_coefficient, log_evidence_minus_null, matrix_from_bands, run_inversion
 from .lens import LensPlane
+from .normal import SourceSize, suited
 from .normal.operator import AbstractNormalOperator
 from .parameters import Parameters
 from .priors import LogUniform
@@ -113,7 +114,8 @@ class Model(eqx.Module):
             source = eqx.tree_at(lambda s: s.pixels.regularization.strength, source, value)
         self.components = {"lens": lens, "source": source}
         self.parameters = Parameters(self.components)
-        self.normal = normal
+        mesh = source.pixels.mesh
+        self.normal = normal = suited(normal, SourceSize(mesh.n_source, mesh.entries(rays)))
         self.rays_x, self.rays_y = (jnp.asarray(r) for r in normal.mask.rays(rays))
         prior = source.pixels.regularization.matrix(source.pixels.mesh.shape)
         self.prior_bands = jnp.asarray(bands_from_matrix(prior))

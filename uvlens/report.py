@@ -118,7 +118,7 @@ def _load_best_model(directory):
     lens = parse_lens(content["lens"], "lens")
     source = parse_pixel_source(Section(content["source"], "source"))
     reduction, header = Reduction.load(directory / "normal.npz")
-    normal = operator_from_reduction(reduction, header["method"])
+    normal = operator_from_reduction(reduction, "auto")
     return Model(normal, lens, source, rays=content["image_plane"]["rays"]), header["phase_center"]
 
 

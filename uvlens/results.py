@@ -15,6 +15,7 @@ from .derived import shape_parameters, source_parameters, unwrap_about_mean
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .model import Model
+from .normal import expected_rank
 
 PRODUCTS = (
     *("summary.json", "posterior.nc", "best_fit.yaml", "normal.npz", "report.html", "log", "mask.fits"),
@@ -107,7 +108,7 @@ class Result:
             "n_real_data": 2 * reduction.n_visibilities,
             "n_image_pixels": self.model.normal.mask.n_pixels,
             "n_source_pixels": self.model.n_source,
-            "rank": self.model.normal.rank,
+            "rank": self.model.normal.rank or expected_rank(self.model.normal.reduction),
             "operator": self.model.normal.method,
             "positive": self.model.pixel_source.positive,
             "pixel_scale": self.model.normal.mask.grid.pixel_scale,

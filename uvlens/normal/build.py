@@ -1,6 +1,7 @@
 """From data and mask to a normal operator, the implementation chosen by what each costs."""
 
 import collections.abc
+import dataclasses
 import warnings
 from functools import partial
 
@@ -12,6 +13,7 @@ from ..data.visibilities import Visibilities
 from ..errors import InputError, UVLensWarning
 from .accumulate import ReductionSums
 from .checks import check_field, check_same_sky, check_window
+from .choose import SourceSize, cheapest, quickest
 from .lowrank import LowRankNormalOperator
 from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
@@ -32,8 +34,6 @@ _OPERATORS = {
     "fft": FFTNormalOperator.from_reduction,
     "lowrank": LowRankNormalOperator.from_reduction,
 }
-_LARGEST_DENSE = 12_000
-"""Pixels up to which the dense W (8 N^2 bytes: 1.2 GB) is formed to be decomposed."""
 
 
 def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_window=False, **options):
@@ -44,7 +44,8 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
             which one part is held at a time; a Reduction on the same pixels, made earlier; or a list of these that
             see the same sky (their sums add).
         mask: Mask of N pixels.
-        method: "fft", "lowrank" or "auto" (low rank while W fits in memory, FFT beyond).
+        method: "direct", "direct32" (single precision correlation), "fft", "lowrank", or "auto": the cheapest for
+            the source of the Model that takes it (see `uvlens.normal.choose`).
         primary_beam: "auto" (the Gaussian the data carry, none if they carry none), "none", or an array of
             shape (N,).
         pixel_window: divide out the response of a square pixel (for coarse pixels).
@@ -103,13 +104,27 @@ def _is_known(primary_beam, data):
     return isinstance(primary_beam, str) and primary_beam == "auto" and data.primary_beam_fwhm is not None
 
 
-def operator_from_reduction(reduction: Reduction, method="auto"):
-    """The operator named `method` (or the cheapest, "auto") on sums already made."""
+def operator_from_reduction(reduction: Reduction, method="auto", source: SourceSize | None = None):
+    """The operator named `method` (or the cheapest for a source, "auto") on sums already made.
+
+    Without a source "auto" takes one that is made at once; a Model then exchanges it (see `suited`).
+    """
     if method == "auto":
-        method = "lowrank" if reduction.mask.n_pixels <= _LARGEST_DENSE else "fft"
+        method, choice = cheapest(reduction, source) if source else quickest(reduction)
+        return dataclasses.replace(_OPERATORS[method](reduction), choice=choice)
     if method not in _OPERATORS:
         raise InputError(f"method must be auto, {' or '.join(_OPERATORS)}, got {method!r}")
     return _OPERATORS[method](reduction)
+
+
+def suited(normal, source: SourceSize):
+    """The operator that "auto" means for this source; one that was asked for by name stays."""
+    if normal.choice is None:
+        return normal
+    method, choice = cheapest(normal.reduction, source)
+    if method == normal.method:
+        return dataclasses.replace(normal, choice=choice)
+    return operator_from_reduction(normal.reduction, "auto", source)
 
 
 def load_normal_operator(path):

@@ -97,6 +97,13 @@ def cheapest(reduction, source: SourceSize):
     return best, f"expected for {source.n_source} source pixels: {listed}"
 
 
+def quickest(reduction):
+    """(method, reason): an exact operator that needs no decomposition."""
+    if jax.default_backend() == "cpu" and _has_compiler():
+        return "direct", "no source yet"
+    return "fft", "no source yet"
+
+
 def _has_compiler():
     try:
         import numba  # noqa: F401

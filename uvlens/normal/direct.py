@@ -28,6 +28,7 @@ class DirectNormalOperator(AbstractNormalOperator):
     fft: FFTNormalOperator
     products: HostProducts | None = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
+    choice: str | None = eqx.field(static=True, default=None)
 
     @staticmethod
     def from_reduction(reduction, precision="float64"):

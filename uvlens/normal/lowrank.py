@@ -39,6 +39,7 @@ class LowRankNormalOperator(AbstractNormalOperator):
     residual_trace: float = eqx.field(static=True)
     products: object | None = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
+    choice: str | None = eqx.field(static=True, default=None)
 
     @staticmethod
     def from_reduction(reduction, relative_tolerance=RELATIVE_TOLERANCE):

@@ -30,11 +30,13 @@ class AbstractNormalOperator(eqx.Module):
         dirty_image: d~, shape (N,) [Jy^-1].
         products: compiled products for a CPU (HostProducts), None where numba is missing.
         reduction: the host-side sums it was made from (not traced by JAX).
+        choice: why `method="auto"` took it; None if it was asked for by name.
     """
 
     dirty_image: eqx.AbstractVar[Float[Array, " N"]]
     products: eqx.AbstractVar[object | None]
     reduction: eqx.AbstractVar[Reduction]
+    choice: eqx.AbstractVar[str | None]
 
     @abc.abstractmethod
     def apply(self, images: Float[Array, "N m"]) -> Float[Array, "N m"]:
@@ -112,7 +114,7 @@ class AbstractNormalOperator(eqx.Module):
     def __add__(self, other):
         from .build import operator_from_reduction
 
-        return operator_from_reduction(self.reduction + other.reduction, self.method)
+        return operator_from_reduction(self.reduction + other.reduction, self.method if self.choice is None else "auto")
 
     def __repr__(self):
         r = self.reduction

@@ -28,6 +28,7 @@ class FFTNormalOperator(AbstractNormalOperator):
     padded_shape: tuple[int, int] = eqx.field(static=True)
     products: object | None = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
+    choice: str | None = eqx.field(static=True, default=None)
 
     @staticmethod
     def from_reduction(reduction):

@@ -65,6 +65,16 @@ class RectangularMesh(eqx.Module):
         """S = rows x columns."""
         return self.rows * self.columns
 
+    @property
+    def entries_per_ray(self):
+        """P of one ray: 4 or 16."""
+        return 16 if self.basis == "spline" else 4
+
+    def entries(self, rays):
+        """About how many nodes an image pixel sees through rays x rays rays, where it is not highly magnified."""
+        side = self.entries_per_ray**0.5
+        return (side + 0.4 * (1.0 - 1.0 / rays)) ** 2
+
     def geometry(self, beta_x, beta_y):
         """Where the lattice lies, given the traced rays (any shape) [arcsec]."""
         if self.extent is not None:
