@@ -8,7 +8,7 @@ With B = R L (r x S), d~ = R^T z and H banded, H = C C^T:
 
 (matrix inversion lemma). Nothing of size S x S is formed: S b^2 + 4 S b r + S r^2 + r^3 / 3 operations. A positive
 source is found by the same pivoting, each passive set solved through the same formulas with the rows and columns of
-H that it keeps. The gradient of ln E in B is M^-1 (z s^T - B H^-1) for the free source.
+H that it keeps. B_bar = z s^T - B (s s^T + A^-1), with B A^-1 = M^-1 B H^-1.
 """
 
 import numpy as np
@@ -18,7 +18,8 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..normal.sparse import compiled
 from ..threads import in_parallel
-from .pivoting import GRADIENT_TOLERANCE, PATIENCE, HostSolution
+from .passive import System
+from .pivoting import free_minimum, positive_minimum
 
 _STEPS = 12
 """Passive sets that a positive solve is reckoned to need."""
@@ -49,34 +50,61 @@ def evidence(products, lens, data, bands, allowed, start, positive, gradient):
         bands, allowed, start, positive, gradient: as for `host.evidence`.
     """
     rows = products.response(lens)
-    z = np.zeros(rows.shape[1])
-    z[: products.rank] = products.compressed_data
+    scale = (bands[0] + np.einsum("ij,ij->i", rows, rows)) ** -0.5
+    rows *= scale[:, None]
     try:
-        full = _Inverse(rows, bands)
-        if positive:
-            solution = _positive(rows, z, data, bands, allowed, start, full)
-        else:
-            solution = _minimum(rows, z, data, bands, allowed, full if allowed.all() else None)
+        system = BandedSystem(rows, _scaled_bands(bands, scale), data * scale)
     except scipy.linalg.LinAlgError:
         return None
+    if positive:
+        solution = positive_minimum(system, allowed, None if start.all() else start)
+    else:
+        solution = free_minimum(system, allowed)
     if not (solution.converged and solution.residual < _LARGEST_RESIDUAL):
         return None
     s = solution.source
     answer = s @ rows
-    quadratic = answer @ answer + s @ _banded_product(bands, s)
-    value = -0.5 * (quadratic - 2.0 * s @ data + full.log_det)
+    quadratic = answer @ answer + s @ _banded_product(system.bands, s)
+    log_det = system.full.log_det - 2.0 * np.sum(np.log(scale))
+    value = -0.5 * (quadratic - 2.0 * s @ system.vector + log_det)
+    solution = solution._replace(source=np.where(solution.passive, s * scale, 0.0))
     if not gradient:
         return value, None, None, solution
+    full = system.full
     backward = _in_columns(_backward, full.cholesky, full.half)  # H^-1 B^T, shape (S, r)
-    mixed = dpotrs(full.factor, backward.T, lower=0)[0]  # M^-1 B H^-1, shape (r, S)
-    entries_bar = -products.at_entries(lens, np.outer(s, answer) + mixed.T)
+    mixed = np.ascontiguousarray(dpotrs(full.factor, backward.T, lower=0)[0].T)  # its product with M^-1, (S, r)
+    entries_bar = -products.at_entries(lens, (np.outer(s, answer) + mixed) * scale[:, None])
     bands_bar = _bands_of_inverse(full.cholesky)
-    _bands_bar(bands_bar, backward, np.ascontiguousarray(mixed.T), s)
-    return value, entries_bar, bands_bar, solution
+    _bands_bar(bands_bar, backward, mixed, s)
+    return value, entries_bar, _scaled_bands(bands_bar, scale), solution
+
+
+class BandedSystem(System):
+    """A = H + B^T B of unit diagonal, with H by its lower bands and B^T as rows, shape (S, r)."""
+
+    def __init__(self, rows, bands, vector):
+        self.response, self.bands, self.vector = rows, bands, vector
+        self.full = _Inverse(rows, bands)
+
+    def decompose(self, indices):
+        if len(indices) == len(self.vector):
+            return self.full
+        try:
+            return _Inverse(self.response[indices], _selected_bands(self.bands, indices))
+        except scipy.linalg.LinAlgError:
+            return None
+
+    def rows(self, chosen, columns):
+        return self.response[chosen] @ self.response[columns].T + _elements(
+            self.bands, np.asarray(chosen, int), np.asarray(columns)
+        )
+
+    def gradient(self, source):
+        return _banded_product(self.bands, source) + self.response @ (source @ self.response) - self.vector
 
 
 class _Inverse:
-    """(H + B^T B)^-1 on some source pixels.
+    """b -> (H + B^T B)^-1 b on some source pixels, for b of shape (m,) or (m, k).
 
     Attributes:
         cholesky: C, lower bands. half: Y, shape (m, r). factor: of M (upper, Fortran order).
@@ -94,59 +122,10 @@ class _Inverse:
         diagonals = np.concatenate([self.cholesky[0], np.diagonal(self.factor)])
         self.log_det = 2.0 * float(np.sum(np.log(diagonals)))
 
-    def response_to(self, z):
-        """(H + B^T B)^-1 B^T z."""
-        half = self.half @ dpotrs(self.factor, z, lower=0)[0]
-        return _in_columns(_backward, self.cholesky, half[:, None])[:, 0]
-
-    def of(self, vector):
-        """(H + B^T B)^-1 vector."""
-        half = _in_columns(_forward, self.cholesky, vector[:, None])[:, 0]
-        half -= self.half @ dpotrs(self.factor, half @ self.half, lower=0)[0]
-        return _in_columns(_backward, self.cholesky, half[:, None])[:, 0]
-
-
-def _solve(rows, z, data, bands, passive, inverse):
-    """(s, gradient) with s solved on the passive set and refined once; gradient = A s - D."""
-    if inverse is None:
-        inverse = _Inverse(rows[passive], _selected_bands(bands, np.flatnonzero(passive)))
-    source = np.zeros(len(data))
-    source[passive] = inverse.response_to(z)
-    for _ in range(2):
-        gradient = _banded_product(bands, source) + rows @ (source @ rows) - data
-        if _ == 0:
-            source[passive] -= inverse.of(gradient[passive])
-    return source, gradient
-
-
-def _minimum(rows, z, data, bands, allowed, inverse):
-    source, gradient = _solve(rows, z, data, bands, allowed, inverse)
-    largest = np.max(np.abs(data), initial=1e-300)
-    return HostSolution(source, allowed, float(np.max(np.abs(gradient[allowed])) / largest), 1, True)
-
-
-def _positive(rows, z, data, bands, allowed, start, full):
-    """`pivoting.positive_minimum` with every passive set solved through M."""
-    largest = np.max(np.abs(data), initial=1e-300)
-    scale = (bands[0] + np.einsum("ij,ij->i", rows, rows)) ** -0.5
-    tolerance = GRADIENT_TOLERANCE * np.max(np.abs(data * scale), initial=0.0)
-    passive = allowed & start
-    fewest, patience = len(data) + 1, PATIENCE
-    source, gradient = np.zeros_like(data), -data
-    for steps in range(1, 8 * _STEPS):
-        source, gradient = _solve(rows, z, data, bands, passive, full if passive.all() else None)
-        wrong = np.where(passive, source < 0.0, allowed & (gradient * scale < -tolerance))
-        count = np.count_nonzero(wrong)
-        if count == 0:
-            residual = np.max(np.abs(gradient[passive]), initial=0.0)
-            residual = max(residual, np.max(-gradient[allowed & ~passive], initial=0.0))
-            return HostSolution(source, passive, float(residual / largest), steps, True)
-        patience = PATIENCE if count < fewest else patience - 1
-        fewest = min(count, fewest)
-        if patience < 0:
-            wrong = np.arange(len(data)) == np.flatnonzero(wrong)[-1]
-        passive = passive ^ wrong
-    return HostSolution(source, passive, np.inf, steps, False)
+    def __call__(self, right):
+        half = _in_columns(_forward, self.cholesky, right.reshape(len(right), -1))
+        half -= self.half @ dpotrs(self.factor, self.half.T @ half, lower=0)[0]
+        return _in_columns(_backward, self.cholesky, half).reshape(right.shape)
 
 
 def _in_columns(kernel, cholesky, right):
@@ -201,6 +180,28 @@ def _banded_product(bands, s):
             product[j + k] += bands[k, j] * s[j]
             product[j] += bands[k, j] * s[j + k]
     return product
+
+
+@compiled
+def _scaled_bands(bands, scale):
+    """Bands of scale H scale."""
+    scaled = np.zeros_like(bands)
+    for k in range(bands.shape[0]):
+        for j in range(bands.shape[1] - k):
+            scaled[k, j] = bands[k, j] * scale[j] * scale[j + k]
+    return scaled
+
+
+@compiled
+def _elements(bands, chosen, columns):
+    """H[chosen][:, columns]."""
+    elements = np.zeros((len(chosen), len(columns)))
+    for i in range(len(chosen)):
+        for j in range(len(columns)):
+            distance = abs(chosen[i] - columns[j])
+            if distance < bands.shape[0]:
+                elements[i, j] = bands[distance, min(chosen[i], columns[j])]
+    return elements
 
 
 @compiled

@@ -14,7 +14,8 @@ from scipy.linalg.lapack import dpotrf, dpotri
 from ..normal.factored import FactoredProducts
 from ..normal.sparse import SparseLens, compiled
 from . import dual
-from .pivoting import HostSolution, free_minimum, positive_minimum
+from .passive import DenseSystem
+from .pivoting import HostSolution, free_minimum, lawson_hanson, positive_minimum
 
 
 class HostEvidence(NamedTuple):
@@ -59,11 +60,13 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
     if info:
         solution = HostSolution(np.zeros_like(data), allowed, np.inf, 1, False)
         return _finish(lens, dirty_image, np.nan, _nothing(lens, gradient), _nan_like(bands, gradient), solution)
+    system = DenseSystem(matrix, data * scale, factor.T)
     if positive:
-        begin = None if start.all() else start
-        solution = positive_minimum(matrix, data * scale, allowed, start=begin, cholesky=factor.T)
+        solution = positive_minimum(system, allowed, None if start.all() else start)
+        if not solution.converged:
+            solution = lawson_hanson(system, allowed)
     else:
-        solution = free_minimum(matrix, data * scale, allowed, cholesky=factor.T)
+        solution = free_minimum(system, allowed)
     source = np.where(solution.passive, solution.source * scale, 0.0)
     solution = solution._replace(source=np.maximum(source, 0.0) if positive else source)
     log_det = 2.0 * np.sum(np.log(np.diagonal(factor) / scale))

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ..threads import one_blas_thread
-from .pivoting import GRADIENT_TOLERANCE, PATIENCE, positive_minimum
+from .passive import DenseSystem
+from .pivoting import GRADIENT_TOLERANCE, PATIENCE, lawson_hanson, positive_minimum
 
 
 class Solution(NamedTuple):
@@ -113,7 +114,10 @@ def _pivot_on_host(matrix, vector, allowed, start, max_steps):
     def call(*arguments):
         matrix, vector, allowed, start = (np.asarray(argument) for argument in arguments)
         with one_blas_thread():
-            found = positive_minimum(matrix, vector, allowed, max_steps, None if start.all() else start)
+            system = DenseSystem(matrix, vector)
+            found = positive_minimum(system, allowed, None if start.all() else start, max_steps)
+            if not found.converged:
+                found = lawson_hanson(system, allowed)
         return (
             found.source,
             found.passive,
