@@ -241,3 +241,13 @@ def test_gradient_in_every_band():
     step = 1e-4
     numeric = (float(value(step)) - float(value(-step))) / (2 * step)
     assert np.isclose(float(jax.grad(value)(0.0)), numeric, rtol=1e-6)
+
+
+def test_a_model_with_a_start_has_the_same_evidence():
+    model, vector = problem("direct", True)
+    started = model.with_start(vector)
+    assert 0 < int(started.start.sum()) < model.n_source
+    for v in (vector, vector * 1.05):
+        assert np.isclose(started.log_likelihood(v), model.log_likelihood(v), rtol=1e-13)
+    free, _ = problem("direct", False)
+    assert free.with_start(vector) is free

@@ -153,6 +153,8 @@ def evaluate(model, settings, gradient, operator, memory, as_json):
 
     facts = evaluate_model(model, settings, gradient, operator, memory, _note)
     _print_json(facts) if as_json else print_facts(facts)
+    if "log_evidence" not in facts:
+        sys.exit(1)
 
 
 @main.command()

@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .errors import InputError
 from .inversion import bands_from_matrix, best_coefficient, log_evidence_minus_null, matrix_from_bands, run_inversion
@@ -95,6 +95,7 @@ class Model(eqx.Module):
     rays_x: Float[Array, "N rays"]
     rays_y: Float[Array, "N rays"]
     prior_bands: Float[Array, "bands S"]
+    start: Bool[Array, " S"]
     positions: Positions | None
     parameters: Parameters = eqx.field(static=True)
     components: dict = eqx.field(static=True)
@@ -120,6 +121,17 @@ class Model(eqx.Module):
         prior = source.pixels.regularization.matrix(source.pixels.mesh.shape)
         self.prior_bands = jnp.asarray(bands_from_matrix(prior))
         self.positions = positions
+        self.start = jnp.ones(source.pixels.mesh.n_source, bool)
+
+    def with_start(self, vector):
+        """The same model, its positive solver starting from the source pixels that are > 0 at `vector` (n,).
+
+        Changes the time of a likelihood near there, not its value.
+        """
+        if not self.pixel_source.positive:
+            return self
+        source = self.invert(vector)[0].source
+        return eqx.tree_at(lambda model: model.start, self, source > 0.0)
 
     @property
     def pixel_source(self):
@@ -190,14 +202,13 @@ class Model(eqx.Module):
         filled = self.parameters.fill(vector)
         mapper, geometry = self.trace(filled["lens"])
         lam, log_det_h = self._prior(filled, mapper, geometry)
-        everywhere = jnp.ones(self.n_source, bool)
         value = log_evidence_minus_null(
             self.normal,
             mapper.indices,
             mapper.weights,
             lam * self.prior_bands,
-            everywhere,
-            everywhere,
+            jnp.ones(self.n_source, bool),
+            self.start,
             self.pixel_source.positive,
         )
         return value + 0.5 * log_det_h

@@ -75,6 +75,7 @@ def uvlens_vector(model, peer_lens, strength):
 def run_uvlens(normal, case, kind, coefficient, repetitions):
     """Median seconds over new lens parameters each time, compiled and called twice before; and what it found."""
     model = uvlens_model(normal, case, kind)
+    normal = model.normal  # the operator that suits this source
     strength = uvlens_strength(coefficient, normal)
     reference = uvlens_vector(model, REFERENCE, strength)
     rng = np.random.default_rng(JITTER_SEED)

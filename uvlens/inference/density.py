@@ -39,7 +39,7 @@ class Density:
     """ln E - ln E_null - z.z / 2 of a Model in the unconstrained space, with counters.
 
     Attributes:
-        model: the Model.
+        model: the Model; a search may exchange it for one with another `start` (same values).
         n_evaluations: likelihoods computed so far, those with gradient included.
         n_gradients: gradients computed so far.
     """

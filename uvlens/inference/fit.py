@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
@@ -143,6 +144,7 @@ def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, 
     else:
         density.add_cost(saved["cost"])
     optima = [Optimum(z, float(v), float(s)) for z, v, s in zip(saved["z"], saved["value"], saved["start"])]
+    density.model = density.model.with_start(density.model.parameters.from_normal(jnp.asarray(optima[0].z)))
     return optima, saved["covariance"]
 
 

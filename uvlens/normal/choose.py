@@ -13,10 +13,7 @@ from ..conventions import ARCSEC
 from ..threads import pool
 
 _CORRELATE = 11e9
-"""Multiplications and additions a second and core of the direct correlation with its kernel in cache."""
-_CORRELATE_FAR = 6e9
-"""The same with a kernel larger than the cache of a core."""
-_CACHE = 2**20
+"""Multiplications and additions a second and core of the direct correlation."""
 _SPARSE = 3.4e9
 """Of the sparse products."""
 _DENSE = 25e9
@@ -69,8 +66,7 @@ def seconds(method, reduction, source: SourceSize, rank):
     ny, nx = np.ptp(mask.rows) + 1, np.ptp(mask.columns) + 1
     blocks = len(reduction.terms) * (s / 8.0)
     if method == "direct":
-        rate = _CORRELATE if 8 * 4 * ny * nx <= _CACHE else _CORRELATE_FAR
-        return len(reduction.terms) * 0.55 * entries * n / rate / cores + sparse + blocks * _PER_BLOCK + solve
+        return len(reduction.terms) * 0.55 * entries * n / _CORRELATE / cores + sparse + blocks * _PER_BLOCK + solve
     if method == "fft":
         points = 8.0 * 4.0 * ny * nx
         return blocks * points * np.log2(points) / _FOURIER / cores + sparse + blocks * _PER_BLOCK + solve
