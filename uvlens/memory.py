@@ -5,7 +5,7 @@ import pathlib
 
 import jax
 
-from .normal.products import LARGEST_KEPT
+from .normal.choose import LARGEST_KEPT
 from .threads import pool
 
 PROCESS = 500 * 2**20

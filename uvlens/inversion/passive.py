@@ -1,6 +1,7 @@
 """Linear systems A s = D on changing sets of indices, decomposed as rarely as can be."""
 
 import abc
+from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
@@ -77,6 +78,7 @@ class PassiveSet:
         self.system = system
         self.n_factorizations = 0
         self.base = None
+        self.inverse: Callable = np.zeros_like
 
     def decompose(self, passive):
         """Make `passive` the base, unless it is; False where A_PP is not positive definite."""
@@ -86,8 +88,11 @@ class PassiveSet:
         self.n_factorizations += 1
         self.indices = np.flatnonzero(passive)
         self.base, self.known = passive.copy(), {}
-        self.inverse = self.system.decompose(self.indices)
-        return self.inverse is not None
+        inverse = self.system.decompose(self.indices)
+        if inverse is None:
+            return False
+        self.inverse = inverse
+        return True
 
     def move_to(self, passive):
         """Prepare to solve on `passive`; False where A_PP is not positive definite."""
@@ -116,10 +121,12 @@ class PassiveSet:
         """Columns of B and of V for indices that were not met since the last decomposition."""
         if not new:
             return
-        outside = [i for i in new if not self.base[i]]
+        base = self.base
+        assert base is not None  # something was decomposed before anything can differ from it
+        outside = [i for i in new if not base[i]]
         border = dict(zip(outside, self.system.rows(outside, self.indices)))
         for i in new:
-            if self.base[i]:
+            if base[i]:
                 border[i] = np.zeros(len(self.indices))
                 border[i][np.searchsorted(self.indices, i)] = 1.0
         columns = np.array([border[i] for i in new])

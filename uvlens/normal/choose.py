@@ -23,7 +23,9 @@ _FOURIER = 1.5e9
 _PER_BLOCK = 4e-5
 """Seconds of bookkeeping for a block of 8 columns."""
 LARGEST_FACTOR = 2**32
-"""Bytes of R."""
+"""Bytes of R that `auto` accepts."""
+LARGEST_KEPT = 2**30
+"""Bytes of T = W L that a value-and-gradient evaluation keeps; a larger T is computed twice."""
 
 
 @dataclasses.dataclass(frozen=True)

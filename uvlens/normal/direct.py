@@ -5,12 +5,14 @@ tiles of contiguous pixels so that every piece is a straight vector loop; tiles 
 skipped. Cost: 2 n N operations for the n entries of L (about half where only F is asked for), plus n S for F.
 """
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
 from .operator import AbstractNormalOperator
-from .products import ColumnProducts, HostProducts
+from .products import ColumnProducts
 from .reduction import Reduction
 from .sparse import BLOCK, compiled
 from .toeplitz import FFTNormalOperator
@@ -26,7 +28,7 @@ class DirectNormalOperator(AbstractNormalOperator):
     """
 
     fft: FFTNormalOperator
-    products: HostProducts | None = eqx.field(static=True)
+    products: Any = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
     choice: str | None = eqx.field(static=True, default=None)
 

@@ -1,5 +1,7 @@
 """W = R^T R: the data compressed to r numbers of unit noise, r about 1.1 x solid angle x uv area."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +39,7 @@ class LowRankNormalOperator(AbstractNormalOperator):
     factor: Float[Array, "r N"]
     compressed_data: Float[Array, " r"]
     residual_trace: float = eqx.field(static=True)
-    products: object | None = eqx.field(static=True)
+    products: Any = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
     choice: str | None = eqx.field(static=True, default=None)
 

@@ -11,6 +11,7 @@ On a CPU `products` has the same in compiled code (see `products`), which knows 
 """
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -34,7 +35,7 @@ class AbstractNormalOperator(eqx.Module):
     """
 
     dirty_image: eqx.AbstractVar[Float[Array, " N"]]
-    products: eqx.AbstractVar[object | None]
+    products: eqx.AbstractVar[Any]
     reduction: eqx.AbstractVar[Reduction]
     choice: eqx.AbstractVar[str | None]
 
@@ -71,7 +72,8 @@ class AbstractNormalOperator(eqx.Module):
             lensing_operator = dense_lensing_operator(indices, weights, n_source)
             return self.curvature(lensing_operator, self.transform(lensing_operator))
 
-        if self.products is None:
+        products = self.products
+        if products is None:
             return on_device(indices, weights)
 
         def call(indices, weights):
@@ -79,7 +81,7 @@ class AbstractNormalOperator(eqx.Module):
 
             with one_blas_thread():
                 lens = SparseLens.of(np.asarray(indices), np.asarray(weights), n_source)
-                lower = np.tril(self.products.curvature(lens, keep=False)[0])
+                lower = np.tril(products.curvature(lens, keep=False)[0])
             return lower + np.tril(lower, -1).T
 
         shape = jax.ShapeDtypeStruct((n_source, n_source), weights.dtype)

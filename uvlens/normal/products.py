@@ -9,10 +9,8 @@ import abc
 import numpy as np
 
 from ..threads import in_parallel, pool
+from .choose import LARGEST_KEPT
 from .sparse import BLOCK, SparseLens, accumulate, contract, last_source
-
-LARGEST_KEPT = 2**30
-"""Bytes of T = W L that a value-and-gradient evaluation keeps; a larger T is computed twice."""
 
 
 class HostProducts(abc.ABC):

@@ -1,5 +1,7 @@
 """W by circulant embedding: every product with W is a pair of fast Fourier transforms."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,7 @@ class FFTNormalOperator(AbstractNormalOperator):
     rows: Int[Array, " N"]
     columns: Int[Array, " N"]
     padded_shape: tuple[int, int] = eqx.field(static=True)
-    products: object | None = eqx.field(static=True)
+    products: Any = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
     choice: str | None = eqx.field(static=True, default=None)
 
