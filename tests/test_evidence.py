@@ -251,3 +251,17 @@ def test_a_model_with_a_start_has_the_same_evidence():
         assert np.isclose(started.log_likelihood(v), model.log_likelihood(v), rtol=1e-13)
     free, _ = problem("direct", False)
     assert free.with_start(vector) is free
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("positive", [False, True])
+def test_numbers_that_are_not_finite_have_no_evidence(method, positive):
+    """NaN in the weights or in H: a NaN, never a number and never a crash."""
+    model, vector = problem(method, positive)
+    indices, weights, bands, allowed, start = arguments_of(model, vector)
+    for broken in ((weights.at[3, 2].set(jnp.nan), bands), (weights, bands.at[0, 5].set(jnp.inf))):
+        value, gradient = jax.value_and_grad(log_evidence_minus_null, 2)(
+            model.normal, indices, *broken, allowed, start, positive
+        )
+        assert np.isnan(value) and np.all(np.isnan(gradient))
+    assert np.isnan(model.normal.curvature_matrix(indices, weights.at[0, 0].set(jnp.nan), model.n_source)).any()

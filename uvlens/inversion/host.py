@@ -47,6 +47,10 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
         positive: whether s >= 0.
         gradient: whether the derivatives are wanted.
     """
+    # compiled kernels assume finite numbers: what is not (a lens with |e| >= 1, say) has no evidence
+    if not (np.isfinite(np.sum(weights)) and np.isfinite(np.sum(bands))):
+        unsolved = HostSolution(np.zeros(bands.shape[1]), allowed, np.inf, 0, False)
+        return HostEvidence(np.nan, _nan_like(weights, gradient), _nan_like(bands, gradient), unsolved)
     lens = SparseLens.of(indices, weights, bands.shape[1])
     data = lens.transposed_product(dirty_image)
     if isinstance(products, FactoredProducts) and dual.pays(products.rank, bands.shape, positive):
@@ -93,8 +97,8 @@ def _nothing(lens, gradient):
     return np.full(len(lens.source), np.nan) if gradient else None
 
 
-def _nan_like(bands, gradient):
-    return np.full(bands.shape, np.nan) if gradient else None
+def _nan_like(array, gradient):
+    return np.full(array.shape, np.nan) if gradient else None
 
 
 @compiled

@@ -79,8 +79,11 @@ class AbstractNormalOperator(eqx.Module):
         def call(indices, weights):
             from .sparse import SparseLens
 
+            entries = np.asarray(indices), np.asarray(weights)
+            if not np.isfinite(np.sum(entries[1])):
+                return np.full(shape.shape, np.nan)
             with one_blas_thread():
-                lens = SparseLens.of(np.asarray(indices), np.asarray(weights), n_source)
+                lens = SparseLens.of(*entries, n_source)
                 lower = np.tril(products.curvature(lens, keep=False)[0])
             return lower + np.tril(lower, -1).T
 
