@@ -23,6 +23,7 @@ from adaptive import SmoothAdaptiveMesh
 import uvlens as uvl
 from uvlens.benchmark import machine, simulated_visibilities, time_calls
 from uvlens.inversion import bands_from_matrix, host
+from uvlens.normal import operator_from_reduction
 from uvlens.normal.sparse import SparseLens
 from uvlens.threads import one_blas_thread
 
@@ -114,9 +115,11 @@ def main():
             model = uvl.Model(normal, lens, source, rays=case.get("rays", 1))
             normal = model.normal
             vector = jnp.asarray([*TRUTH, 0.1])
-            seconds, value = time_calls(model, vector, gradient, a.calls)
+            seconds, value, facts[f"{kind}_first_call"] = time_calls(model, vector, gradient, a.calls)
             facts[kind] = float(np.median(seconds))
             facts[f"{kind}_log_evidence_minus_null"] = value
+        exact = uvl.Model(operator_from_reduction(normal.reduction, "fft"), lens, source, rays=case.get("rays", 1))
+        facts["delta_log_evidence"] = value - float(exact.log_likelihood(vector))
         parts = profile(model, vector)
         facts |= {"n_source_pixels": mesh.n_source, "operator": normal.method, "rank": normal.rank, "profile_ms": parts}
         facts |= {"floor_operations": floor(model, parts["entries"]), **machine(), "load_after": os.getloadavg()[0]}

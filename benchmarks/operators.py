@@ -32,7 +32,7 @@ def measure(reduction, nodes, basis, rays, positive=True, calls=5):
             continue
         operator = operator_from_reduction(reduction, method)
         model = uvl.Model(operator, lens, source, rays=rays)
-        times, value = time_calls(model, jnp.array([1.0]), calls=calls)
+        times, value, _ = time_calls(model, jnp.array([1.0]), calls=calls)
         seconds[method], values[method] = float(np.median(times)), value
         expected[method] = choose.seconds(method, reduction, size, rank)
         if method == "lowrank":

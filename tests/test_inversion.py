@@ -229,6 +229,7 @@ def test_bad_input_is_named(visibilities, change, message):
 
 
 @pytest.mark.realdata
+@pytest.mark.parametrize("method", ["direct", "fft"])
 @pytest.mark.parametrize(
     ("data", "oracle", "positive"),
     [
@@ -237,7 +238,7 @@ def test_bad_input_is_named(visibilities, change, message):
         ("alma_1e5", "alma_1e5_bilinear30_constant_pos0_edges1", False),
     ],
 )
-def test_pyautolens_matrices(data_folder, data, oracle, positive):
+def test_pyautolens_matrices(data_folder, data, oracle, positive, method):
     """Fed with PyAutoLens's own mapper and H: its F, D and chi^2 terms (peer data, conjugated, rows flipped)."""
     folder = data_folder.parent / "peer"
     if not folder.is_dir():
@@ -256,9 +257,8 @@ def test_pyautolens_matrices(data_folder, data, oracle, positive):
     u, v = d["uv_wavelengths"].T
     vis = uvl.Visibilities(u, v, d["data"].conj(), d["sigma"] ** -2.0)
     fixed = o["zeroed_pixels"] if positive else None
-    inversion = uvl.invert(
-        uvl.normal_operator(vis, mask, "fft"), mapper, o["regularization_matrix"], positive, fixed_zero=fixed
-    )
+    normal = uvl.normal_operator(vis, mask, method)
+    inversion = uvl.invert(normal, mapper, o["regularization_matrix"], positive, fixed_zero=fixed)
     scale = np.abs(o["curvature_matrix"]).max()
     assert np.abs(inversion.curvature_matrix - o["curvature_matrix"]).max() < 1e-8 * scale
     assert np.abs(inversion.data_vector - o["data_vector"]).max() < 1e-8 * np.abs(o["data_vector"]).max()
@@ -271,3 +271,14 @@ def test_pyautolens_matrices(data_folder, data, oracle, positive):
     assert np.isclose(terms["noise_normalization"], expected["noise_normalization"], rtol=1e-10)
     # their ln det H carries an absolute 1e-8 on the diagonal
     assert abs(inversion.log_evidence - expected["log_evidence"]) < 0.5
+    s, theirs = np.asarray(inversion.source), o["reconstruction"]
+    if not positive:
+        assert np.abs(s - theirs).max() < 1e-8 * np.abs(theirs).max()
+        return
+    allowed = np.ones(len(s), bool)
+    allowed[fixed] = False
+    gradient = (o["curvature_matrix"] + o["regularization_matrix"]) @ s - o["data_vector"]
+    gradient /= np.abs(o["data_vector"]).max()
+    assert s.min() >= 0.0 and np.all(s[~allowed] == 0.0)
+    assert np.abs(gradient[s > 0.0]).max() <= 1e-10 and gradient[allowed & (s == 0.0)].min() >= -1e-10
+    assert np.abs(s - theirs).max() < 1e-5 * theirs.max()  # their solver stops earlier

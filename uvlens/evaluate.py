@@ -80,6 +80,7 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
         "pixel_scale": mask.grid.pixel_scale,
         "rank": normal.rank or expected_rank(reduction),
         "rank_is_expected": normal.rank is None,
+        "residual_trace": getattr(normal, "residual_trace", None),
         "operator": normal.method,
         "operator_choice": normal.choice or "asked for",
         "kkt": inversion.kkt,
