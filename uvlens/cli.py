@@ -50,6 +50,20 @@ def _print_json(value):
     click.echo(to_json(value))
 
 
+def _selection(command):
+    """The options that choose among the data of a measurement set or UVFITS file."""
+    for option in (
+        click.option("--column", help="Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
+        click.option(
+            "--stokes", type=click.Choice(["both", "any"]), help="Hands that must be unflagged; default: both."
+        ),
+        click.option("--spw", help="Spectral windows, numbers separated by commas."),
+        click.option("--field", help="Number or name of the field."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="uvlens")
 def main():
@@ -72,12 +86,13 @@ def demo(out, as_json):
 @click.argument("data")
 @click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
+@_selection
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(data, sign, uv_unit, as_json):
+def info(data, sign, uv_unit, as_json, **selection):
     """What is in a file of visibilities."""
     from .commands import describe_data, print_facts
 
-    facts = describe_data(data, _read_options(sign, uv_unit))
+    facts = describe_data(data, _read_options(sign, uv_unit, **selection))
     _print_json(facts) if as_json else print_facts(facts)
 
 
@@ -90,12 +105,14 @@ def info(data, sign, uv_unit, as_json):
 @click.option("--center", type=float, nargs=2, default=(0.0, 0.0), help="East, North offset of the middle [arcsec].")
 @click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
+@_selection
 @click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
-def image(data, out, weighting, cell, size, center, sign, uv_unit, as_json):
+def image(data, out, weighting, cell, size, center, sign, uv_unit, as_json, **selection):
     """Dirty image and beam of a file of visibilities."""
     from .commands import write_dirty_image
 
-    facts = write_dirty_image(data, out, cell, size, center, _read_options(sign, uv_unit), _note)
+    options = _read_options(sign, uv_unit, **selection)
+    facts = write_dirty_image(data, out, cell, size, center, options, _note)
     if as_json:
         _print_json(facts)
 
@@ -112,13 +129,15 @@ def image(data, out, weighting, cell, size, center, sign, uv_unit, as_json):
 @click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
 @click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
+@_selection
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def convert(paths, as_json, sign, uv_unit, **settings):
+def convert(paths, as_json, sign, uv_unit, field, spw, stokes, column, **settings):
     """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs."""
     from .convert import convert as run
     from .convert import describe_conversion
 
-    facts = run(paths, _read_options(sign, uv_unit), settings, _note)
+    options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    facts = run(paths, options, settings, _note)
     _print_json(facts) if as_json else click.echo(describe_conversion(facts))
 
 
@@ -197,8 +216,14 @@ def report(directory):
     _note(f"{write_report(directory)}")
 
 
-def _read_options(sign, uv_unit):
-    return {key: value for key, value in (("sign", sign), ("uv_unit", uv_unit)) if value is not None}
+def _read_options(sign, uv_unit, field=None, spw=None, stokes=None, column=None):
+    options = {"sign": sign, "uv_unit": uv_unit, "field": field, "stokes": stokes, "column": column}
+    if spw is not None:
+        parts = spw.split(",")
+        if not all(part.strip().isdigit() for part in parts):
+            raise InputError(f"--spw: expected numbers separated by commas, got {spw!r}")
+        options["spw"] = [int(part) for part in parts]
+    return {key: value for key, value in options.items() if value is not None}
 
 
 if __name__ == "__main__":

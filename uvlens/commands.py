@@ -9,7 +9,7 @@ import numpy as np
 
 from .conventions import ARCSEC
 from .convert import describe_compressed
-from .data import check_writable, is_compressed, read, weight_factor, write
+from .data import check_writable, fields_of, has_fields, is_compressed, largest_field, read, weight_factor, write
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .grid import MAXIMUM_SIDE, PixelGrid
@@ -22,31 +22,25 @@ def describe_data(path, options):
     """The facts that `uvlens info --json` prints."""
     if is_compressed(path):
         return describe_compressed(path)
-    data = read(path, **options)
+    data, remarks = _read_one_field(path, options)
     good = data.unflagged()
     beam = synthesized_beam(good.u, good.v, good.weight)
-    factor, error, remarks = _weight_check(good)
+    windows, said = _describe_windows(data)
+    remarks += said
     antennas = None
     if good.antenna1 is not None and good.antenna2 is not None:
         antennas = len(np.unique(np.concatenate([good.antenna1, good.antenna2])))
-    frequency = None if good.frequency is None else float(good.frequency.mean())
-    channels = 1 if good.frequency is None else len(np.unique(good.frequency))
     center = data.phase_center
     field = [0] if good.field is None else np.unique(good.field).tolist()
+    named = fields_of(path) if has_fields(path) else {}
     return {
         "name": data.name,
         "n_visibilities": len(data),
         "n_flagged": len(data) - len(good),
-        "fields": field,
-        "spws": [
-            {
-                "id": 0,
-                "frequency_hz": frequency,
-                "n_channels": channels,
-                "weight_factor": factor,
-                "weight_factor_error": error,
-            }
-        ],
+        "fields": sorted(named) or field,
+        "field_names": list(named.values()) or None,
+        "field": field,
+        "spws": windows,
         "antennas": antennas,
         "uv_range": [float(good.uv_distance.min()), float(good.uv_distance.max())],
         "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
@@ -59,15 +53,53 @@ def describe_data(path, options):
     }
 
 
-def _weight_check(data):
+def _read_one_field(path, options):
+    """(data, remarks); where a file has several fields and none was named, the one with the most data."""
+    if "field" in options or not has_fields(path):
+        return read(path, **options), []
+    name, listed = largest_field(path)
+    remarks = [f"several fields: {listed}; this is {name}, --field says another"] if listed else []
+    return read(path, field=name, **options), remarks
+
+
+def _describe_windows(data):
+    """Facts of each spectral window, and warnings."""
+    numbers = [None] if data.spw is None else np.unique(data.spw)
+    windows, remarks = [], []
+    for number in numbers:
+        part = data if number is None else data.select(data.spw == number)
+        if not np.any(part.weight > 0.0):
+            continue
+        frequency = None if part.frequency is None else float(part.frequency.mean())
+        channels = 1 if part.frequency is None else len(np.unique(part.frequency))
+        factor, error, said = _weight_check(part.unflagged(), channels)
+        remarks += said if number is None else [f"spw {number}: {sentence}" for sentence in said]
+        windows.append(
+            {
+                "id": 0 if number is None else int(number),
+                "frequency_hz": frequency,
+                "n_channels": channels,
+                "weight_factor": factor,
+                "weight_factor_error": error,
+            }
+        )
+    return windows, remarks
+
+
+def _weight_check(data, channels):
     """(factor, its error, warnings): true weight over the weight in the file, by differencing."""
     estimate = weight_factor(data)
     if estimate is None:
         return None, None, ["weights cannot be checked: no antenna numbers, or too few repeats of a baseline"]
     factor, error = estimate[0], estimate[0] * estimate[1]
-    if abs(factor - 1.0) > max(0.1, 5.0 * error):
-        return factor, error, [f"weights look wrong: true weight / weight in the file = {factor:.3f} +- {error:.3f}"]
-    return factor, error, []
+    if abs(factor - 1.0) <= max(0.1, 5.0 * error):
+        return factor, error, []
+    sentence = f"weights look wrong: true weight / weight in the file = {factor:.3f} +- {error:.3f}"
+    if channels > 1 and abs(factor / channels - 1.0) < max(0.1, 5.0 * error / factor):
+        sentence += f"; the weights were divided by the number of channels ({channels}), as exportuvfits does"
+    elif abs(factor / 2.0 - 1.0) < 0.1 or abs(2.0 * factor - 1.0) < 0.1:
+        sentence += "; a factor of two: sigma of |V| or of both hands in the place of one part's"
+    return factor, error, [sentence]
 
 
 def print_facts(facts, indent=""):

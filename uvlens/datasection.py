@@ -12,18 +12,20 @@ from .schema import Section
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
 BEAM_DISHES = {"alma12m": 12.0, "alma7m": 7.0, "sma": 6.0}
-_LATER = {"select": "data selection", "channels": "channel handling"}
+_LATER = {"channels": "channel handling"}
+_SELECT = ("field", "spw", "stokes", "column")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataEntry:
-    """One item of `data:`; `given` are the keys that its section has."""
+    """One item of `data:`; `given` are the keys that its section has, `uv_range` wavelengths to keep."""
 
     file: Path
     weights: str
     primary_beam: str | float
     options: dict
     given: frozenset[str] = frozenset()
+    uv_range: tuple[float, float] | None = None
 
 
 def parse_data_entry(section, folder):
@@ -34,6 +36,15 @@ def parse_data_entry(section, folder):
         if section.get(key) is not None:
             raise InputError(f"{section.name(key)}: {what} is not available in this version")
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
+    uv_range = None
+    if section.get("select") is not None:
+        select = section.section("select")
+        options |= {key: select.get(key) for key in _SELECT if select.get(key) is not None}
+        if select.get("uvrange") is not None:
+            uv_range = tuple(select.numbers("uvrange", 2))
+            if not 0.0 <= uv_range[0] < uv_range[1]:
+                raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
+        select.finish()
     beam = section.get("primary_beam", "auto")
     if isinstance(beam, dict):
         inner = Section(beam, section.name("primary_beam"))
@@ -43,7 +54,7 @@ def parse_data_entry(section, folder):
         known = ", ".join(["auto", "none", *BEAM_DISHES, "{gaussian: FWHM}"])
         raise InputError(f"{section.name('primary_beam')}: expected one of {known}, got {beam!r}")
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value))
+    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range)
 
 
 def load_entry(entry, note=lambda _: None):
@@ -56,6 +67,8 @@ def load_entry(entry, note=lambda _: None):
     if is_compressed(entry.file):
         return _load_compressed(entry, note)
     data = read_or_stream(entry.file, **entry.options)
+    if entry.uv_range is not None:
+        data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
     if entry.primary_beam == "none":
@@ -90,6 +103,18 @@ def _load_compressed(entry, note):
     for sentence in header.get("notes", ()):
         note(sentence)
     return reduction
+
+
+def _within(data, shortest, longest):
+    """The visibilities on baselines of a range of lengths [wavelengths]."""
+
+    def change(part):
+        keep = (part.uv_distance >= shortest) & (part.uv_distance <= longest)
+        if not keep.any():
+            raise InputError(f"{part.name}: no visibilities between {shortest:g} and {longest:g} wavelengths")
+        return part.select(keep)
+
+    return data.map(change) if isinstance(data, VisibilityStream) else change(data)
 
 
 def _with_beam(data, fwhm):

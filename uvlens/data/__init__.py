@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import compressed, npz, npz_stream, triplet, uvtable, visilens
+from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
 from .coverage import WeightHistogram
 from .stream import VisibilityStream
 from .visibilities import Visibilities
@@ -60,8 +60,10 @@ def read(path, **options):
     """Read visibilities from a file or folder, whatever its name.
 
     Args:
-        path: npz, text table, visilens .bin, or folder of data.fits, noise_map.fits and uv_wavelengths.fits.
-        **options: of the format: `sign` (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
+        path: measurement set, UVFITS, npz, text table, visilens .bin, or folder of data.fits, noise_map.fits and
+            uv_wavelengths.fits.
+        **options: of the format: `field`, `spw`, `stokes` (measurement set, UVFITS), `column` (measurement set), `sign`
+            (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
 
     Raises:
         InputError: one line that begins with the path, for everything that can be wrong with a file.
@@ -172,27 +174,6 @@ _DAMAGE = (
 """What NumPy, zipfile and astropy raise for files that are cut, flipped or not what they say."""
 
 
-def _is_measurement_set(path):
-    return path.is_dir() and (path / "table.dat").is_file()
-
-
-def _is_uvfits(path):
-    if path.is_dir():
-        return False
-    with open(path, "rb") as file:
-        block = file.read(2880)
-    cards = [block[i : i + 80] for i in range(0, len(block), 80)]
-    groups = [card for card in cards if card.startswith(b"GROUPS  =")]
-    return block.startswith(b"SIMPLE  =") and bool(groups) and groups[0][10:30].split(b"/")[0].strip() == b"T"
-
-
-def _read_not_yet(what, export):
-    def read(path, **options):
-        raise InputError(f"{path}: {what}, which this version cannot read yet; {export}")
-
-    return read
-
-
 def _write_not_yet(what):
     def write(data, path, **options):
         raise InputError(f"{path}: {what} cannot be written by this version; give a name ending in .npz")
@@ -200,20 +181,18 @@ def _write_not_yet(what):
     return write
 
 
-_EXPORT = "export it to .npz (u, v in wavelengths, vis, weight) or to a text table (u v Re Im w)"
-
 FORMATS = (
     Format(
         "measurement set",
-        _is_measurement_set,
-        _read_not_yet("a measurement set", _EXPORT),
+        measurement_set.recognises,
+        measurement_set.read,
         _write_not_yet("a measurement set"),
         (".ms",),
     ),
     Format(
         "uvfits",
-        _is_uvfits,
-        _read_not_yet("UVFITS (random groups)", _EXPORT),
+        uvfits.recognises,
+        uvfits.read,
         _write_not_yet("UVFITS"),
         (".uvfits", ".uvf"),
     ),
@@ -270,7 +249,7 @@ def _format_of_name(path, is_folder):
     for form in FORMATS:
         if path.suffix.lower() in form.suffixes and not is_folder:
             return form
-    if _is_measurement_set(path):
+    if measurement_set.recognises(path):
         return _format_called("measurement set")
     if is_folder or path.is_dir():
         return _format_called("triplet")
@@ -302,3 +281,29 @@ def _located(path, message):
 
 def _first_line(error):
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def has_fields(path):
+    """Whether a file is of a format that holds several fields: a measurement set or UVFITS."""
+    return _format_of_content(_as_path(path)).read in (measurement_set.read, uvfits.read)
+
+
+def count_fields(path):
+    """{field number: (name, rows)} of a file that `has_fields`."""
+    path = _as_path(path)
+    form = _format_of_content(path)
+    with _reading(path, form):
+        return (measurement_set if form.read is measurement_set.read else uvfits).count_fields(path)
+
+
+def fields_of(path):
+    """{field number: name}."""
+    return {number: name for number, (name, _) in sorted(count_fields(path).items())}
+
+
+def largest_field(path):
+    """(number, list of all or "" where there is one) of the field with the most rows."""
+    fields = count_fields(path)
+    number = max(fields, key=lambda key: fields[key][1])
+    listed = ", ".join(f"{key} ({name}, {rows:,} rows)" for key, (name, rows) in fields.items())
+    return number, listed if len(fields) > 1 else ""

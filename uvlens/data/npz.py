@@ -10,7 +10,7 @@ from .visibilities import Visibilities
 from .weights import weight_from_sigma
 
 _VERSION = 1
-_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field")
+_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field", "spw")
 _ALIASES = {
     "vis": ("vis", "V", "visibilities", "data"),
     "weight": ("weight", "weights"),
@@ -19,6 +19,7 @@ _ALIASES = {
     "time": ("time", "times"),
     "frequency": ("frequency", "frequencies", "freq", "freqs"),
     "field": ("field",),
+    "spw": ("spw",),
     "flag": ("flag", "flags"),
     "primary_beam_fwhm": ("primary_beam_fwhm", "pb_fwhm_arcsec"),
 }

@@ -7,7 +7,7 @@ import numpy as np
 from ..conventions import ARCSEC
 from ..errors import InputError
 
-_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field")
+_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field", "spw")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -24,6 +24,7 @@ class Visibilities:
         time: seconds (any origin), optional, shape (K,).
         frequency: Hz, optional, shape (K,).
         field: field number, optional, shape (K,).
+        spw: number of the spectral window, optional, shape (K,).
         primary_beam_fwhm: of the antennas' Gaussian power pattern about the phase centre [arcsec], optional.
         phase_center: (right ascension, declination) in degrees, ICRS, optional.
         name: where the data came from, for messages and products.
@@ -42,6 +43,7 @@ class Visibilities:
     time: np.ndarray | None = None
     frequency: np.ndarray | None = None
     field: np.ndarray | None = None
+    spw: np.ndarray | None = None
     primary_beam_fwhm: float | None = None
     phase_center: tuple[float, float] | None = None
     name: str = "visibilities"

@@ -53,15 +53,24 @@ def weight_factor(data):
     return None if pairs is None else _factor(data, *pairs)
 
 
+def factors_by_window(data):
+    """{spectral window: weight_factor}, None with fewer than two windows or where one of them has no estimate."""
+    if data.spw is None or len(np.unique(data.spw)) < 2:
+        return None
+    windows = np.unique(data.spw[data.weight > 0.0])
+    factors = {int(number): weight_factor(data.select(data.spw == number)) for number in windows}
+    return None if any(factor is None for factor in factors.values()) else factors
+
+
 def apply_weights(data, mode):
     """Visibilities with the weights that a fit should use, and a sentence on what was done.
 
     Args:
         data: Visibilities, or a VisibilityStream, whose factor is measured on its first 4 million and which cannot
             have "differences".
-        mode: "file": as they are. "rescale": all multiplied by `weight_factor`. "differences": replaced by
-            what the differences on each antenna pair say, per frequency where that has 10 pairs or more; an
-            antenna pair with fewer keeps its weights times `weight_factor`. Flagged stays flagged.
+        mode: "file": as they are. "rescale": all of a spectral window multiplied by its `weight_factor`.
+            "differences": replaced by what the differences on each antenna pair say, per frequency where that has
+            10 pairs or more; an antenna pair with fewer keeps its weights times `weight_factor`. Flagged stays flagged.
 
     Returns:
         (data, sentence). Where no factor can be estimated the weights stay as they are, with a UVLensWarning.
@@ -82,7 +91,14 @@ def apply_weights(data, mode):
     factor, error, n_pairs = measured
     scale = f"x {factor:.4g} +- {factor * error:.1g} (true over file, from {n_pairs:,} differences)"
     if mode == "rescale":
-        return data.with_weights_scaled(factor), f"weights {scale}"
+        windows = factors_by_window(data)
+        if windows is None:
+            return data.with_weights_scaled(factor), f"weights {scale}"
+        weight = np.zeros(len(data))
+        for number, (one, _, _) in windows.items():
+            weight = np.where(data.spw == number, one * data.weight, weight)
+        said = ", ".join(f"spw {number} x {one:.4g} +- {one * e:.1g}" for number, (one, e, _) in windows.items())
+        return dataclasses.replace(data, weight=weight), f"weights {said} (true over file, from differences)"
     weight, n_replaced, n_baselines = _weights_of_baselines(data, *pairs, factor)
     sentence = f"weights from the scatter on {n_replaced:,} of {n_baselines:,} baselines; on the whole {scale}"
     return dataclasses.replace(data, weight=weight), sentence

@@ -1,0 +1,205 @@
+"""UVFITS (random groups) through astropy, as CASA, AIPS, MIRIAD and the SMA's tools write it.
+
+u, v are seconds times the frequency of each channel, CRVAL of the FREQ axis plus the offset of each IF in the AIPS FQ
+table. The sign is that of a measurement set. A weight <= 0 means flagged. Coordinates are float32 in most files: phases
+hold to about 5e-6 of the longest baseline.
+"""
+
+import numpy as np
+
+from ..conventions import ARCSEC, SPEED_OF_LIGHT
+from ..errors import InputError
+from .correlations import UVFITS_NAMES, total_intensity, usable_weight
+from .visibilities import Visibilities
+
+_DAY = 86400.0
+
+
+def recognises(path):
+    """A FITS file whose first header says GROUPS = T."""
+    if path.is_dir():
+        return False
+    with open(path, "rb") as file:
+        block = file.read(2880)
+    cards = [block[i : i + 80] for i in range(0, len(block), 80)]
+    groups = [card for card in cards if card.startswith(b"GROUPS  =")]
+    return block.startswith(b"SIMPLE  =") and bool(groups) and groups[0][10:30].split(b"/")[0].strip() == b"T"
+
+
+def read(path, *, field=None, spw=None, stokes="both"):
+    """Visibilities of one source of a UVFITS file.
+
+    Args:
+        path: of the file.
+        field: number (from 1, as in the file) or name of the source, where there are several.
+        spw: IFs, a number from 0 or a list; None: all.
+        stokes: "both" parallel hands unflagged, or "any" of them.
+
+    Raises:
+        InputError: a file that is cut or has no complex groups, no such source (those there are listed).
+    """
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as file:
+        header, groups = file[0].header, file[0].data
+        if groups is None or len(groups) == 0:
+            raise InputError(f"{path}: a UVFITS file without visibilities")
+        tables = {hdu.name: hdu for hdu in file[1:]}
+        axes = _axes(path, header)
+        rows, center, number = _source(path, field, groups, tables, header)
+        data = _ordered(groups.data[rows], axes)  # (rows, IF, channel, hand, 3)
+        parameters = {name: np.asarray(groups.par(name), dtype=np.float64)[rows] for name in _parameters(path, groups)}
+        frequency = _frequencies(header, tables, axes, parameters)
+        hands = _hands(header, axes)
+        diameter = _diameter(tables)
+    windows = np.arange(data.shape[1]) if spw is None else np.atleast_1d(spw).astype(int)
+    if not np.all((windows >= 0) & (windows < data.shape[1])):
+        raise InputError(f"{path}: spw {spw} is not there; it has {', '.join(map(str, range(data.shape[1])))}")
+    data, frequency = data[:, windows], frequency[:, windows]
+    antenna1, antenna2 = _antennas(parameters)
+    keep = antenna1 != antenna2
+    data, frequency = data[keep].astype(np.float64), frequency[keep]
+    vis = data[..., 0] + 1j * data[..., 1]
+    weight = usable_weight(data[..., 2], ~np.isfinite(vis))
+    vis, weight = total_intensity(path, vis, weight, hands, stokes)
+
+    def each(values):
+        return np.broadcast_to(np.asarray(values)[keep][:, None, None], vis.shape).ravel()
+
+    if not np.any(weight > 0.0):
+        raise InputError(f"{path}: all {weight.size} visibilities are flagged")
+    mean = float(np.mean(frequency))
+    return Visibilities(
+        u=(parameters["UU"][keep][:, None, None] * frequency).ravel(),
+        v=(parameters["VV"][keep][:, None, None] * frequency).ravel(),
+        vis=vis.ravel(),
+        weight=weight.ravel(),
+        antenna1=each(antenna1),
+        antenna2=each(antenna2),
+        time=each(parameters["DATE"] * _DAY),
+        frequency=frequency.ravel(),
+        field=np.full(vis.size, number),
+        spw=np.broadcast_to(windows[:, None], vis.shape).ravel(),
+        phase_center=center,
+        primary_beam_fwhm=None if diameter is None else 1.13 * SPEED_OF_LIGHT / mean / diameter / ARCSEC,
+        name=path.name,
+    )
+
+
+def count_fields(path):
+    """{source number: (name, rows)}."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as file:
+        header, groups = file[0].header, file[0].data
+        if groups is None or len(groups) == 0:
+            raise InputError(f"{path}: a UVFITS file without visibilities")
+        tables = {hdu.name: hdu for hdu in file[1:]}
+        if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+            return {1: (str(header.get("OBJECT", "")).strip(), len(groups))}
+        table = tables["AIPS SU"].data
+        names = {int(n): str(name).strip() for n, name in zip(table["ID. NO."], table["SOURCE"])}
+        numbers, rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
+        return {int(number): (names.get(int(number), "?"), int(n)) for number, n in zip(numbers, rows)}
+
+
+def _axes(path, header):
+    """FITS axis number of each kind of axis; COMPLEX must be there with 2 or 3 values."""
+    axes = {header.get(f"CTYPE{i}", "").strip(): i for i in range(2, header["NAXIS"] + 1)}
+    if header.get(f"NAXIS{axes.get('COMPLEX')}") != 3 or "FREQ" not in axes or "STOKES" not in axes:
+        raise InputError(f"{path}: no axes COMPLEX (3), STOKES and FREQ: not a UVFITS file of visibilities")
+    return axes
+
+
+def _ordered(data, axes):
+    """Data with axes (row, IF, channel, hand, 3), all others of length 1 dropped."""
+    n_axes = data.ndim
+    position = {kind: n_axes - (axis - 1) for kind, axis in axes.items()}
+    wanted = [position[kind] for kind in ("IF", "FREQ", "STOKES", "COMPLEX") if kind in position]
+    others = [i for i in range(1, n_axes) if i not in wanted]
+    ordered = np.transpose(data, [0, *others, *wanted])
+    shape = ordered.shape[len(others) + 1 :]
+    ordered = ordered.reshape(len(data), -1, *shape)[:, 0]
+    return ordered if "IF" in position else ordered[:, None]
+
+
+def _parameters(path, groups):
+    """Names of the random parameters that are used."""
+    names = {name.upper().split("-")[0]: name for name in groups.parnames}
+    for wanted in ("UU", "VV", "DATE"):
+        if wanted not in names:
+            raise InputError(f"{path}: no random parameter {wanted}")
+    known = ("UU", "VV", "DATE", "BASELINE", "ANTENNA1", "ANTENNA2", "FREQSEL")
+    return [names[key] for key in known if key in names]
+
+
+def _frequencies(header, tables, axes, parameters):
+    """Channel centres, shape (rows, IF, channels) [Hz]."""
+    axis = axes["FREQ"]
+    channel = np.arange(header[f"NAXIS{axis}"]) + 1 - header[f"CRPIX{axis}"]
+    n_if = header[f"NAXIS{axes['IF']}"] if "IF" in axes else 1
+    rows = len(parameters["UU"])
+    base = np.full((1, n_if, len(channel)), header[f"CRVAL{axis}"] + channel * header[f"CDELT{axis}"])
+    if "AIPS FQ" not in tables:
+        return np.broadcast_to(base, (rows, n_if, len(channel)))
+    table = tables["AIPS FQ"].data
+    offset = np.asarray(table["IF FREQ"], dtype=np.float64).reshape(len(table), n_if)
+    width = np.asarray(table["CH WIDTH"], dtype=np.float64).reshape(len(table), n_if)
+    per_setup = header[f"CRVAL{axis}"] + offset[..., None] + channel * width[..., None]
+    setups = np.asarray(table["FRQSEL"]).astype(int)
+    chosen = parameters.get("FREQSEL", np.ones(rows)).astype(int)
+    which = np.clip(np.searchsorted(np.sort(setups), chosen), 0, len(setups) - 1)
+    return per_setup[np.argsort(setups)[which]]
+
+
+def _hands(header, axes):
+    axis = axes["STOKES"]
+    first, step = header[f"CRVAL{axis}"], header.get(f"CDELT{axis}", 1.0)
+    codes = first + (np.arange(header[f"NAXIS{axis}"]) + 1 - header.get(f"CRPIX{axis}", 1.0)) * step
+    return [UVFITS_NAMES.get(round(code), str(round(code))) for code in codes]
+
+
+def _antennas(parameters):
+    if "ANTENNA1" in parameters and "ANTENNA2" in parameters:
+        return parameters["ANTENNA1"].astype(int), parameters["ANTENNA2"].astype(int)
+    baseline = np.floor(parameters["BASELINE"] + 1e-3).astype(int)
+    large = baseline > 65536  # the convention for more than 255 antennas
+    code = baseline - 65536
+    return np.where(large, code // 2048, baseline // 256), np.where(large, code % 2048, baseline % 256)
+
+
+def _source(path, asked, groups, tables, header):
+    """(rows, phase centre [deg], number) of the source that was asked for, or of the only one."""
+    if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+        own = [str(header.get("OBJECT", "")).strip(), "1", "0"]
+        if asked is not None and str(asked) not in own:
+            raise InputError(f"{path}: there is no field {asked!r}; it has {own[0] or 'one without a name'}")
+        return np.ones(len(groups), bool), _center_of_header(header), 1
+    number = np.asarray(groups.par("SOURCE")).astype(int)
+    table = tables["AIPS SU"].data
+    names = {int(n): str(name).strip() for n, name in zip(table["ID. NO."], table["SOURCE"])}
+    there = np.unique(number)
+    listed = ", ".join(f"{n} ({names.get(n, '?')})" for n in there)
+    if asked is None and len(there) > 1:
+        raise InputError(f"{path}: has fields {listed}; say which one, field={there[-1]}")
+    wanted = [n for n in there if asked is None or str(asked) in (str(n), names.get(n))]
+    if not wanted:
+        raise InputError(f"{path}: there is no field {asked!r}; it has {listed}")
+    row = list(table["ID. NO."]).index(wanted[0])
+    return number == wanted[0], (float(table["RAEPO"][row]), float(table["DECEPO"][row])), int(wanted[0])
+
+
+def _center_of_header(header):
+    kinds = {str(header.get(f"CTYPE{i}", "")).strip()[:4].rstrip("-"): i for i in range(2, header["NAXIS"] + 1)}
+    if "RA" in kinds and "DEC" in kinds:
+        return float(header[f"CRVAL{kinds['RA']}"]), float(header[f"CRVAL{kinds['DEC']}"])
+    return None
+
+
+def _diameter(tables):
+    """Of the dishes [m]; None where they differ or the antenna table does not say."""
+    table = tables.get("AIPS AN")
+    if table is None or "DIAMETER" not in table.columns.names:
+        return None
+    diameter = np.unique(table.data["DIAMETER"])
+    return float(diameter[0]) if len(diameter) == 1 and diameter[0] > 0.0 else None
