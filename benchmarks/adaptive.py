@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from uvlens.source.mesh import _cubic_weights, _linear_weights, _soft_range
+from uvlens.source.mesh import _soft_range, axis_weights, outer_product
 
 _BINS = 64
 _CONSTANT = 0.25
@@ -86,12 +86,9 @@ class SmoothAdaptiveMesh(eqx.Module):
 
     def interpolation(self, beta_x, beta_y, geometry):
         """Indices and weights, shape (..., P)."""
-        weights_of = _cubic_weights if self.basis == "spline" else _linear_weights
-        columns, weights_x = weights_of(geometry.x.fraction(beta_x) * (self.columns - 1), self.columns)
-        rows, weights_y = weights_of(geometry.y.fraction(beta_y) * (self.rows - 1), self.rows)
-        indices = rows[..., :, None] * self.columns + columns[..., None, :]
-        weights = weights_y[..., :, None] * weights_x[..., None, :]
-        return indices.reshape(*beta_x.shape, -1), weights.reshape(*beta_x.shape, -1)
+        along_x = axis_weights(self.basis, geometry.x.fraction(beta_x) * (self.columns - 1), self.columns)
+        along_y = axis_weights(self.basis, geometry.y.fraction(beta_y) * (self.rows - 1), self.rows)
+        return outer_product(along_x, along_y, self.columns)
 
 
 def _axis(beta):

@@ -6,12 +6,12 @@ import pathlib
 import platform
 import time
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from . import __version__
+from .compiled import Compiled
 from .data import Visibilities
 from .grid import Mask
 from .lens import SIE, Shear
@@ -70,18 +70,18 @@ def machine():
 def time_calls(model, vector, gradient=False, calls=9):
     """(seconds of each warm call, ln E at `vector`, seconds of the first call): new parameters in every call."""
     if gradient:
-        function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector))
+        function = Compiled(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector), model)
     else:
-        function = eqx.filter_jit(lambda model, vector: model.log_likelihood(vector))
+        function = Compiled(lambda model, vector: model.log_likelihood(vector), model)
     started = time.perf_counter()
-    value = jax.block_until_ready(function(model, vector))
+    value = jax.block_until_ready(function(vector))
     first = time.perf_counter() - started
     vectors = [vector * (1.0 + 1e-3 * (i + 1) / calls) for i in range(calls)]
     jax.block_until_ready(vectors)
     seconds = []
     for moved in vectors:
         started = time.perf_counter()
-        jax.block_until_ready(function(model, moved))
+        jax.block_until_ready(function(moved))
         seconds.append(time.perf_counter() - started)
     return seconds, float(value[0] if gradient else value), first
 

@@ -3,10 +3,10 @@
 import difflib
 import time
 
-import equinox as eqx
 import jax
 import numpy as np
 
+from .compiled import Compiled
 from .errors import InputError
 from .memory import estimate, peak_bytes
 from .model import Model
@@ -91,8 +91,8 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
         "seconds": seconds_per_evaluation(model, vector),
     }
     if gradient:
-        function = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector))
-        facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(model, vector)[1])))
+        function = Compiled(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector), model)
+        facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(vector)[1])))
         facts["seconds_with_gradient"] = seconds_per_evaluation(model, vector, function)
     if expected is not None:
         facts["memory"] = expected | {"measured_peak": peak_bytes()}
@@ -140,12 +140,12 @@ def parameter_vector(model: Model, settings):
 
 def seconds_per_evaluation(model, vector, function=None):
     """Median wall time of one evaluation at slightly different parameters each, compiled before."""
-    function = function or eqx.filter_jit(lambda model, vector: model.log_likelihood(vector))
-    jax.block_until_ready(function(model, vector))
+    function = function or Compiled(lambda model, vector: model.log_likelihood(vector), model)
+    jax.block_until_ready(function(vector))
     times = []
     for i in range(_TIMED):
         moved = vector * (1.0 + 1e-5 * (i + 1))
         started = time.perf_counter()
-        jax.block_until_ready(function(model, moved))
+        jax.block_until_ready(function(moved))
         times.append(time.perf_counter() - started)
     return float(np.median(times))

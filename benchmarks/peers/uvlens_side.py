@@ -8,7 +8,6 @@ import resource
 import subprocess
 import time
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +15,7 @@ from cases import JITTER, JITTER_SEED, REFERENCE
 from machine import machine_load, note
 
 import uvlens as uvl
+from uvlens.compiled import Compiled
 from uvlens.conventions import lens_from_pyautolens
 
 
@@ -80,19 +80,19 @@ def run_uvlens(normal, case, kind, coefficient, repetitions):
     reference = uvlens_vector(model, REFERENCE, strength)
     rng = np.random.default_rng(JITTER_SEED)
     vectors = [uvlens_vector(model, rng.normal(REFERENCE, JITTER), strength) for _ in range(repetitions)]
-    value = eqx.filter_jit(lambda model, vector: model.log_likelihood(vector))
-    value_and_gradient = eqx.filter_jit(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector))
+    value = Compiled(lambda model, vector: model.log_likelihood(vector), model)
+    value_and_gradient = Compiled(lambda model, vector: jax.value_and_grad(model.log_likelihood)(vector), model)
     function = value_and_gradient if kind.gradient else value
     started = time.perf_counter()
-    jax.block_until_ready(function(model, reference))
+    jax.block_until_ready(function(reference))
     first = time.perf_counter() - started
-    jax.block_until_ready((vectors, function(model, reference)))
+    jax.block_until_ready((vectors, function(reference)))
 
     def calls():
         seconds = []
         for vector in vectors:
             started = time.perf_counter()
-            jax.block_until_ready(function(model, vector))
+            jax.block_until_ready(function(vector))
             seconds.append(time.perf_counter() - started)
         return seconds
 
@@ -121,12 +121,12 @@ def run_uvlens(normal, case, kind, coefficient, repetitions):
 
 def _gradient_error(model, value, value_and_gradient, vector):
     """Largest difference from central differences over the lens parameters, over the largest component."""
-    gradient = np.asarray(value_and_gradient(model, vector)[1])
+    gradient = np.asarray(value_and_gradient(vector)[1])
     lens = [i for i, path in enumerate(model.parameters.paths) if path.startswith("lens.")]
     numeric = []
     for i in lens:
         step = jnp.zeros(len(vector)).at[i].set(1e-6)
-        numeric.append(float(value(model, vector + step) - value(model, vector - step)) / 2e-6)
+        numeric.append(float(value(vector + step) - value(vector - step)) / 2e-6)
     return float(np.abs(gradient[lens] - numeric).max() / np.abs(gradient[lens]).max())
 
 

@@ -144,7 +144,7 @@ def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, 
     else:
         density.add_cost(saved["cost"])
     optima = [Optimum(z, float(v), float(s)) for z, v, s in zip(saved["z"], saved["value"], saved["start"])]
-    density.model = density.model.with_start(density.model.parameters.from_normal(jnp.asarray(optima[0].z)))
+    density.restart(optima[0].z)
     return optima, saved["covariance"]
 
 
@@ -233,14 +233,12 @@ def _nautilus(density, seed, checkpoint, resume, progress, options):
 
 def _vectors(density, z):
     import jax
-    import jax.numpy as jnp
 
     return np.asarray(jax.vmap(density.model.parameters.from_normal)(jnp.asarray(z)))
 
 
 def _best(density, candidates):
     """The candidate z of the highest physical posterior density, as a physical vector."""
-    import jax.numpy as jnp
 
     parameters = density.model.parameters
     vectors = [np.asarray(parameters.from_normal(jnp.asarray(z))) for z in candidates]

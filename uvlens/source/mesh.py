@@ -78,7 +78,9 @@ class RectangularMesh(eqx.Module):
     def geometry(self, beta_x, beta_y):
         """Where the lattice lies, given the traced rays (any shape) [arcsec]."""
         if self.extent is not None:
-            spacing = 2.0 * self.extent / (max(self.shape) - 1)
+            # 0 x a sum over all rays: a ray that is not finite spoils the mesh as it does a traced one, and because
+            # the sum needs every ray first, XLA traces each once and not again for every weight it enters
+            spacing = 2.0 * self.extent / (max(self.shape) - 1) + 0.0 * jnp.sum(beta_x + beta_y)
             (x_mid, y_mid) = self.center
         else:
             x_low, x_high = _soft_range(beta_x)
@@ -94,12 +96,9 @@ class RectangularMesh(eqx.Module):
 
         s(beta) = sum_p weights[..., p] s[indices[..., p]]; entries outside the mesh have weight 0.
         """
-        weights_of = _cubic_weights if self.basis == "spline" else _linear_weights
-        columns, weights_x = weights_of((beta_x - geometry.x0) / geometry.spacing, self.columns)
-        rows, weights_y = weights_of((beta_y - geometry.y0) / geometry.spacing, self.rows)
-        indices = rows[..., :, None] * self.columns + columns[..., None, :]
-        weights = weights_y[..., :, None] * weights_x[..., None, :]
-        return indices.reshape(*beta_x.shape, -1), weights.reshape(*beta_x.shape, -1)
+        along_x = axis_weights(self.basis, (beta_x - geometry.x0) / geometry.spacing, self.columns)
+        along_y = axis_weights(self.basis, (beta_y - geometry.y0) / geometry.spacing, self.rows)
+        return outer_product(along_x, along_y, self.columns)
 
     def node_positions(self, geometry):
         """(x, y) of the nodes, each of shape (S,) [arcsec]."""
@@ -120,24 +119,29 @@ def _soft_range(values):
     return low, high
 
 
-def _linear_weights(position, n_nodes):
-    """Hat-function weights of the two nodes around a position in units of the spacing."""
-    cell = jnp.floor(position)
-    t = position - cell
-    return _inside(cell.astype(jnp.int32), jnp.stack([1.0 - t, t], axis=-1), 0, n_nodes)
+def axis_weights(basis, position, n_nodes):
+    """[(node, weight), ...] of the 2 or 4 nodes around a position in units of the spacing, arrays of its shape.
 
-
-def _cubic_weights(position, n_nodes):
-    """Cubic B-spline weights of the four nodes around a position in units of the spacing."""
+    Nodes outside the mesh become node 0 with weight 0.
+    """
     cell = jnp.floor(position)
     t = position - cell
     r = 1.0 - t
-    weights = [r**3, 4.0 - 6.0 * t**2 + 3.0 * t**3, 4.0 - 6.0 * r**2 + 3.0 * r**3, t**3]
-    return _inside(cell.astype(jnp.int32), jnp.stack(weights, axis=-1) / 6.0, -1, n_nodes)
+    if basis == "spline":
+        first = -1
+        weights = [r**3, 4.0 - 6.0 * t**2 + 3.0 * t**3, 4.0 - 6.0 * r**2 + 3.0 * r**3, t**3]
+        weights = [weight / 6.0 for weight in weights]
+    else:
+        first, weights = 0, [r, t]
+    nodes = [cell.astype(jnp.int32) + (first + k) for k in range(len(weights))]
+    inside = [(node >= 0) & (node < n_nodes) for node in nodes]
+    return [(jnp.where(i, n, 0), jnp.where(i, w, 0.0)) for i, n, w in zip(inside, nodes, weights)]
 
 
-def _inside(cell, weights, first, n_nodes):
-    """Node numbers cell + first, cell + first + 1, ...; those outside the mesh become node 0 with weight 0."""
-    nodes = cell[..., None] + first + jnp.arange(weights.shape[-1], dtype=jnp.int32)
-    inside = (nodes >= 0) & (nodes < n_nodes)
-    return jnp.where(inside, nodes, 0), jnp.where(inside, weights, 0.0)
+def outer_product(along_x, along_y, n_columns):
+    """Indices and weights, shape (..., P), of the products of two axes."""
+    columns, weights_x = (jnp.stack(part, axis=-1) for part in zip(*along_x))
+    rows, weights_y = (jnp.stack(part, axis=-1) for part in zip(*along_y))
+    indices = rows[..., :, None] * n_columns + columns[..., None, :]
+    weights = weights_y[..., :, None] * weights_x[..., None, :]
+    return indices.reshape(*columns.shape[:-1], -1), weights.reshape(*columns.shape[:-1], -1)
