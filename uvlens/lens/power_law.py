@@ -49,12 +49,33 @@ def potential(x, y, theta_E, slope, e1, e2, center_x=0.0, center_y=0.0):
     return ((x - center_x) * alpha_x + (y - center_y) * alpha_y) / (3.0 - slope)
 
 
+@jax.custom_jvp
 def _angular_series(w, t):
     """F(w) by Horner's rule, F = 1 - r_1 w (1 - r_2 w (1 - ...)), r_n = a_n / a_(n-1)."""
-    n = jnp.arange(N_TERMS, 0, -1)
-    ratios = (n - 1.0 + 0.5 * t) / (n + 1.0 - 0.5 * t)
 
-    def step(total, ratio):
-        return 1.0 - ratio * w * total, None
+    def step(total, n):
+        return 1.0 - _ratio(n, t) * w * total, None
 
-    return jax.lax.scan(step, jnp.ones_like(w), ratios)[0]
+    return jax.lax.scan(step, jnp.ones_like(w), jnp.arange(N_TERMS, 0, -1))[0]
+
+
+@_angular_series.defjvp
+def _angular_series_jvp(primals, tangents):
+    """dF/dw and dF/dt by the same rule, so that a gradient stores none of the N_TERMS partial sums."""
+    w, t = primals
+
+    def step(carry, n):
+        total, by_w, by_t = carry
+        ratio, slope = jax.jvp(lambda t: _ratio(n, t), (t,), (jnp.ones_like(t),))
+        by_w = -ratio * (total + w * by_w)
+        by_t = -w * (slope * total + ratio * by_t)
+        return (1.0 - ratio * w * total, by_w, by_t), None
+
+    start = (jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros_like(w))
+    (total, by_w, by_t), _ = jax.lax.scan(step, start, jnp.arange(N_TERMS, 0, -1))
+    return total, by_w * tangents[0] + by_t * tangents[1]
+
+
+def _ratio(n, t):
+    """a_n / a_(n-1)."""
+    return (n - 1.0 + 0.5 * t) / (n + 1.0 - 0.5 * t)
