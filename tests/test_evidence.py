@@ -14,6 +14,9 @@ import uvlens as uvl
 from uvlens.inversion import bands_from_matrix, dual, host, log_evidence_minus_null, matrix_from_bands, solve_positive
 from uvlens.inversion.banded import bands_cotangent
 from uvlens.inversion.evidence import _on_device
+from uvlens.inversion.passive import DenseSystem
+from uvlens.inversion.pivoting import positive_minimum
+from uvlens.inversion.positive import _pivot_on_device
 from uvlens.normal.sparse import SparseLens
 
 METHODS = ["direct", "fft", "lowrank"]
@@ -265,3 +268,20 @@ def test_numbers_that_are_not_finite_have_no_evidence(method, positive):
         )
         assert np.isnan(value) and np.all(np.isnan(gradient))
     assert np.isnan(model.normal.curvature_matrix(indices, weights.at[0, 0].set(jnp.nan), model.n_source)).any()
+
+
+@pytest.mark.parametrize("number", range(0, 16, 3))
+def test_fixed_shapes_take_the_same_steps_on_hard_systems(number):
+    """The accelerator's solver against the host's: the same source, no more steps than sets that were tried."""
+    matrix, vector = list(hard_systems())[number]
+    scale = np.diagonal(matrix) ** -0.5
+    scaled, right, everywhere = matrix * scale[:, None] * scale, vector * scale, np.ones(225, bool)
+    source, _, steps, converged = jax.jit(_pivot_on_device, static_argnums=4)(
+        jnp.asarray(scaled), jnp.asarray(right), everywhere, everywhere, 200
+    )
+    expected = positive_minimum(DenseSystem(scaled, right), everywhere)
+    if not expected.converged:  # the host hands over to Lawson & Hanson
+        assert not converged
+        return
+    assert bool(converged) and steps <= 60
+    assert np.abs(source - expected.source).max() < 1e-6 * np.abs(expected.source).max()

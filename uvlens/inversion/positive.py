@@ -37,6 +37,7 @@ class _State(NamedTuple):
     source: Float[Array, " S"]
     wrong: Bool[Array, " S"]
     fewest_wrong: Int[Array, ""]
+    lowest: Float[Array, ""]
     patience: Int[Array, ""]
     steps: Int[Array, ""]
 
@@ -79,24 +80,27 @@ def _pivot_on_device(matrix, vector, allowed, start, max_steps):
     tolerance = GRADIENT_TOLERANCE * jnp.max(jnp.abs(vector))
     n = len(vector)
 
-    def attempt(passive, steps, fewest, patience):
+    def attempt(passive, steps, fewest, lowest, patience):
         source = _solve_on(matrix, vector, passive)
         gradient = matrix @ source - vector
         wrong = jnp.where(passive, source < 0.0, allowed & (gradient < -tolerance))
-        return _State(passive, source, wrong, fewest, patience, steps + 1)
+        return _State(passive, source, wrong, fewest, lowest, patience, steps + 1)
 
     def step(state):
         count = jnp.sum(state.wrong)
-        fell = count < state.fewest_wrong
-        patience = jnp.where(fell, PATIENCE, state.patience - 1)
+        feasible = ~jnp.any(state.wrong & state.passive)
+        objective = jnp.where(feasible, -0.5 * vector @ state.source, jnp.inf)
+        progress = (count < state.fewest_wrong) | (objective < state.lowest)
+        patience = jnp.where(progress, PATIENCE, state.patience - 1)
         largest = n - 1 - jnp.argmax(state.wrong[::-1])
         move = jnp.where(patience >= 0, state.wrong, jnp.arange(n) == largest)
-        return attempt(state.passive ^ move, state.steps, jnp.minimum(count, state.fewest_wrong), patience)
+        fewest, lowest = jnp.minimum(count, state.fewest_wrong), jnp.minimum(objective, state.lowest)
+        return attempt(state.passive ^ move, state.steps, fewest, lowest, patience)
 
     def unfinished(state):
         return jnp.any(state.wrong) & (state.steps < max_steps)
 
-    first = attempt(allowed & start, jnp.array(0), jnp.array(n + 1), jnp.array(PATIENCE))
+    first = attempt(allowed & start, jnp.array(0), jnp.array(n + 1), jnp.array(jnp.inf), jnp.array(PATIENCE))
     final = jax.lax.while_loop(unfinished, step, first)
     converged = ~jnp.any(final.wrong) & jnp.all(jnp.isfinite(final.source))
     return jnp.maximum(final.source, 0.0), final.passive, final.steps, converged
