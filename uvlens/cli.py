@@ -26,6 +26,9 @@ class _Group(click.Group):
             except KeyboardInterrupt:
                 click.echo("uvlens: interrupted", err=True)
                 ctx.exit(1)
+            except BrokenPipeError:  # whoever read the output has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(0)
             except (click.exceptions.Exit, click.Abort, click.ClickException):
                 raise
             except Exception as error:

@@ -230,7 +230,7 @@ def _page(directory, summary, figures, paths, truth):
         "source parameters measured": f"{gamma:.1f} of {s['n_source_pixels']}",
         name: f"{evidence:,.2f}",
         "image pixels": f'{s["n_image_pixels"]:,} of {s["pixel_scale"]:.4f}"',
-        "operator": s["operator"] + (f", rank {s['rank']}" if s["rank"] else ""),
+        "operator": s["operator"] + (f", rank {s['rank']}" if s["operator"] == "lowrank" else ""),
         "method": s["method"],
         "likelihoods / gradients": f"{s['n_evaluations']:,} / {s['n_gradients']:,}",
         "time": f"{s['wall_seconds']:.0f} s, {1e3 * s['seconds_per_evaluation']:.0f} ms each",
