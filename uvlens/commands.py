@@ -118,7 +118,7 @@ def print_facts(facts, indent=""):
             click.echo(f"{indent}{key:<{width}}  {shown}")
 
 
-def write_dirty_image(path, out, cell, size, center, options, note):
+def write_dirty_image(path, out, cell, size, center, options, note, weighting=None):
     """Dirty image, beam and picture of `uvlens image`."""
     from .plot import plot_data_image
     from .wcs import write_image
@@ -136,7 +136,7 @@ def write_dirty_image(path, out, cell, size, center, options, note):
     if size is None:
         width = data.primary_beam_fwhm or 256 * cell
         size = int(np.clip(np.ceil(1.2 * width / cell), 64, 512))
-    dirty = make_image(data, PixelGrid((size, size), cell, center))
+    dirty = make_image(data, PixelGrid((size, size), cell, center), **(weighting or {}))
     base = out[: -len(".fits")]
     extra = {"phase_center": data.phase_center, "unit": "Jy/beam", "beam": dirty.beam}
     write_image(out, dirty.image, dirty.grid, **extra)

@@ -1,6 +1,8 @@
-"""Natural-weighted dirty images and the synthesised beam: for looking at data, never for fitting them.
+"""Dirty images and the synthesised beam: for looking at data, never for fitting them.
 
 I(x) = sum_k w_k Re[V_k exp(-2 pi i u_k.x)] / sum_k w_k   [Jy/beam],     psf(x) the same with V_k = 1
+
+with w_k the statistical weights (natural) or those of `imageweights`.
 """
 
 import dataclasses
@@ -10,6 +12,7 @@ import scipy.optimize
 
 from .conventions import ARCSEC
 from .grid import PixelGrid
+from .imageweights import image_weights
 from .nufft import type1
 
 
@@ -41,7 +44,8 @@ class DirtyImage:
         psf: beam centred on the middle pixel of its own grid, shape `psf_grid.shape`, 1 at the centre.
         grid, psf_grid: PixelGrids.
         beam: fitted Beam.
-        noise: rms expected from the weights, (sum w)^-1/2 [Jy/beam].
+        noise: rms expected from the statistical weights W, (sum w^2 / W)^1/2 / sum w, for natural ones
+            (sum W)^-1/2 [Jy/beam].
     """
 
     image: np.ndarray
@@ -52,17 +56,20 @@ class DirtyImage:
     noise: float
 
 
-def make_image(data, grid):
-    """Natural-weighted DirtyImage of one data set, or of several that share a phase centre, on a grid."""
+def make_image(data, grid, weighting="natural", robust=0.5, taper=None):
+    """DirtyImage of one data set, or of several that share a phase centre, on a grid (see `image_weights`)."""
     data_sets = data if isinstance(data, list | tuple) else [data]
     psf_grid = PixelGrid(tuple(n | 1 for n in grid.shape), grid.pixel_scale)
-    image, psf, total = np.zeros(grid.shape), np.zeros(psf_grid.shape), 0.0
-    for one in data_sets:
-        image += type1(one.u, one.v, one.weight * one.vis, grid).real
-        psf += type1(one.u, one.v, one.weight, psf_grid).real
-        total += float(one.weight.sum())
+    image, psf, total, variance = np.zeros(grid.shape), np.zeros(psf_grid.shape), 0.0, 0.0
+    u, v, statistical = (np.concatenate([getattr(one, key) for one in data_sets]) for key in ("u", "v", "weight"))
+    weights = image_weights(u, v, statistical, grid, weighting, robust, taper)
+    for one, weight in zip(data_sets, np.split(weights, np.cumsum([len(one) for one in data_sets])[:-1])):
+        image += type1(one.u, one.v, weight * one.vis, grid).real
+        psf += type1(one.u, one.v, weight, psf_grid).real
+        total += float(weight.sum())
+        variance += float(np.sum(weight[one.weight > 0.0] ** 2 / one.weight[one.weight > 0.0]))
     psf /= total
-    return DirtyImage(image / total, psf, grid, psf_grid, fit_beam(psf, grid.pixel_scale), total**-0.5)
+    return DirtyImage(image / total, psf, grid, psf_grid, fit_beam(psf, grid.pixel_scale), variance**0.5 / total)
 
 
 def synthesized_beam(u, v, weight):
