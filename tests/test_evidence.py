@@ -14,6 +14,7 @@ import uvlens as uvl
 from uvlens.inversion import bands_from_matrix, dual, host, log_evidence_minus_null, matrix_from_bands, solve_positive
 from uvlens.inversion.banded import bands_cotangent
 from uvlens.inversion.evidence import _on_device
+from uvlens.inversion.inverse import inverse_of
 from uvlens.inversion.passive import DenseSystem
 from uvlens.inversion.pivoting import positive_minimum
 from uvlens.inversion.positive import _pivot_on_device
@@ -285,3 +286,15 @@ def test_fixed_shapes_take_the_same_steps_on_hard_systems(number):
         return
     assert bool(converged) and steps <= 60
     assert np.abs(source - expected.source).max() < 1e-6 * np.abs(expected.source).max()
+
+
+@pytest.mark.parametrize("n", [1, 40, 511, 512, 733])
+def test_inverse_from_its_halves(n):
+    """A^-1 below, at and above the size from which it is made in two halves, odd and even, against NumPy's."""
+    root = np.random.default_rng(n).normal(size=(n, n))
+    matrix = root @ root.T + n * np.eye(n)
+    factor = np.asfortranarray(np.linalg.cholesky(matrix).T)
+    factor[np.tril_indices(n, -1)] = np.nan  # never looked at
+    inverse = np.triu(inverse_of(factor))
+    expected = np.triu(np.linalg.inv(matrix))
+    assert np.abs(inverse - expected).max() < 1e-13 * np.abs(expected).max()

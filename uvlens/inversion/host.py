@@ -9,11 +9,12 @@ positive source on its passive set, and for the gradient one explicit inverse an
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf
 
 from ..normal.factored import FactoredProducts
 from ..normal.sparse import SparseLens, compiled
 from . import dual
+from .inverse import inverse_of
 from .passive import DenseSystem
 from .pivoting import HostSolution, free_minimum, lawson_hanson, positive_minimum
 
@@ -77,8 +78,7 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
     value = -0.5 * (_quadratic(curvature, bands, solution.source) - 2.0 * solution.source @ data + log_det)
     entries_bar = bands_bar = None
     if gradient:
-        inverse, _ = dpotri(factor, lower=0, overwrite_c=1)
-        spread, bands_bar = _outer_and_inverse(inverse.T, scale, solution.source, len(bands))
+        spread, bands_bar = _outer_and_inverse(inverse_of(factor).T, scale, solution.source, len(bands))
         entries_bar = -products.pullback(lens, kept, spread)
     return _finish(lens, dirty_image, value, entries_bar, bands_bar, solution)
 
