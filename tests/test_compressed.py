@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
             *antennas,
             time=10.0 * (np.arange(400) // 35),
             frequency=np.full(400, 340e9),
-            primary_beam_fwhm=beam,
+            primary_beam=beam,
             phase_center=(135.0, 2.0),
             name=f"{name}.npz",
         )
@@ -171,7 +171,7 @@ def test_facts(folder):
 
 
 def test_a_file_too_large_for_memory_is_streamed(folder, raw, monkeypatch):
-    monkeypatch.setattr(uvlens.data, "LARGEST_IN_MEMORY", 100)
+    monkeypatch.setattr(uvlens.data.files, "LARGEST_IN_MEMORY", 100)
     options = ("--radius", 1.2, "--pixel-scale", 0.1)
     convert(folder / "a.npz", folder / "streamed.uvlens", *options, "--weights", "file")
     assert Reduction.load(folder / "streamed.uvlens")[0].hashes == Reduction.load(folder / "a.uvlens")[0].hashes

@@ -35,7 +35,7 @@ def full_data():
         time=5e9 + np.arange(n),
         frequency=np.linspace(2.30e11, 2.32e11, n),
         field=np.zeros(n, int),
-        primary_beam_fwhm=25.3,
+        primary_beam=25.3,
         phase_center=(57.2, -52.08),
         name="a name",
     )
@@ -498,7 +498,7 @@ def test_visilens_sigma_antennas_and_primary_beam(tmp_path):
         ({"u": np.full(60, 1e9, np.float32)}, ["u is float32"]),
         ({"v": np.full(60, 1e9, ">f4")}, ["v is float32"]),
         ({"antenna2": np.full(60, np.nan)}, ["antenna2", "whole"]),
-        ({"primary_beam_fwhm": -1.0}, ["primary_beam_fwhm"]),
+        ({"primary_beam": -1.0}, ["FWHM"]),
         ({"phase_center": (1.0,)}, ["phase_center"]),
         ({key: np.zeros(0) for key in ("u", "v", "vis", "weight")}, ["no visibilities"]),
     ],

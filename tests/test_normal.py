@@ -95,7 +95,7 @@ def test_operators_add_over_data_sets(mask, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_primary_beams_of_two_data_sets(mask, method):
     """W = P1 W1 P1 + P2 W2 P2, d~ = P1 d1 + P2 d2."""
-    sets = [random_visibilities(30, seed=s, primary_beam_fwhm=f) for s, f in ((1, 3.0), (2, 2.0))]
+    sets = [random_visibilities(30, seed=s, primary_beam=f) for s, f in ((1, 3.0), (2, 2.0))]
     w, dirty = 0.0, 0.0
     for d in sets:
         beam = np.exp(-4 * np.log(2) * (mask.x**2 + mask.y**2) / d.primary_beam_fwhm**2)
@@ -123,7 +123,7 @@ def test_pixel_window_divides_by_the_response_of_a_pixel(mask):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_save_and_load(visibilities, mask, method, tmp_path):
-    beamed = dataclasses.replace(visibilities, primary_beam_fwhm=5.0)
+    beamed = dataclasses.replace(visibilities, primary_beam=5.0)
     normal = uvl.normal_operator(beamed, mask, method)
     normal.save(tmp_path / "normal.npz")
     loaded = uvl.load_normal_operator(tmp_path / "normal.npz")
@@ -173,7 +173,7 @@ def test_coarse_pixels_are_warned_about(visibilities):
         (lambda d: uvl.normal_operator(d, uvl.Mask.disc(1.0, 0.1), primary_beam="airy"), "primary_beam"),
         (
             lambda d: uvl.normal_operator(
-                dataclasses.replace(d, primary_beam_fwhm=10.0), uvl.Mask.disc(1.0, 0.1, center=(15.0, 0.0))
+                dataclasses.replace(d, primary_beam=10.0), uvl.Mask.disc(1.0, 0.1, center=(15.0, 0.0))
             ),
             "primary beam",
         ),

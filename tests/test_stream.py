@@ -32,7 +32,7 @@ def assert_equal(a, b, tolerance=0.0):
 
 @pytest.fixture(scope="module")
 def data():
-    data = random_visibilities(1000, 4, primary_beam_fwhm=15.0, phase_center=(10.0, -20.0), name="data")
+    data = random_visibilities(1000, 4, primary_beam=15.0, phase_center=(10.0, -20.0), name="data")
     weight = np.where(np.arange(1000) % 7 == 0, 0.0, data.weight)
     antennas = np.arange(1000) % 5, 5 + np.arange(1000) % 3
     extra = {"time": np.arange(1000.0) // 15, "frequency": np.full(1000, 1e11), "field": np.full(1000, 2)}
@@ -151,7 +151,7 @@ def test_a_file_that_is_cut_short(data, tmp_path):
     ("change", "message"),
     [
         ({"phase_center": (10.0, -21.0)}, "phase_center"),
-        ({"primary_beam_fwhm": 3.0}, "primary_beam_fwhm"),
+        ({"primary_beam": 3.0}, "primary_beam"),
         ({"field": np.full(1000, 3)}, "fields 2, 3"),
     ],
 )
@@ -161,7 +161,7 @@ def test_parts_that_are_not_one_observation(data, change, message):
 
 
 def test_checks_of_whole_data_are_made_on_streams(data):
-    far, bare = uvl.Mask.disc(1.0, 0.1, (900.0, 0.0)), dataclasses.replace(data, primary_beam_fwhm=None)
+    far, bare = uvl.Mask.disc(1.0, 0.1, (900.0, 0.0)), dataclasses.replace(data, primary_beam=None)
     for whole in (data, bare):
         with pytest.raises(uvl.InputError, match="outside the field"):
             uvl.normal_operator(cut(whole, 100), far)

@@ -3,15 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
-from .conventions import ARCSEC, SPEED_OF_LIGHT
 from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
 from .errors import InputError
-from .schema import Section
+from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
+from .schema import Section, as_number
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
-BEAM_DISHES = {"alma12m": 12.0, "alma7m": 7.0, "sma": 6.0}
 _LATER = {"channels": "channel handling"}
 _SELECT = ("field", "spw", "stokes", "column")
 
@@ -22,7 +19,7 @@ class DataEntry:
 
     file: Path
     weights: str
-    primary_beam: str | float
+    primary_beam: str | AbstractPrimaryBeam
     options: dict
     given: frozenset[str] = frozenset()
     uv_range: tuple[float, float] | None = None
@@ -45,14 +42,7 @@ def parse_data_entry(section, folder):
             if not 0.0 <= uv_range[0] < uv_range[1]:
                 raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
         select.finish()
-    beam = section.get("primary_beam", "auto")
-    if isinstance(beam, dict):
-        inner = Section(beam, section.name("primary_beam"))
-        beam = inner.number("gaussian", positive=True)
-        inner.finish()
-    elif beam not in ("auto", "none", *BEAM_DISHES):
-        known = ", ".join(["auto", "none", *BEAM_DISHES, "{gaussian: FWHM}"])
-        raise InputError(f"{section.name('primary_beam')}: expected one of {known}, got {beam!r}")
+    beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     section.finish()
     return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range)
 
@@ -73,18 +63,38 @@ def load_entry(entry, note=lambda _: None):
     note(f"{data.name}: {sentence}")
     if entry.primary_beam == "none":
         return _with_beam(data, None)
-    if isinstance(entry.primary_beam, float):
-        return _with_beam(data, entry.primary_beam)
-    if entry.primary_beam in BEAM_DISHES:
-        frequency = (data.first() if isinstance(data, VisibilityStream) else data).frequency
-        if frequency is None:
-            raise InputError(f"{data.name}: primary_beam {entry.primary_beam} needs the frequency, the file has none")
-        dish = BEAM_DISHES[str(entry.primary_beam)]
-        return _with_beam(data, 1.13 * SPEED_OF_LIGHT / float(np.mean(frequency)) / dish / ARCSEC)
-    fwhm = data.primary_beam_fwhm
-    beam = "none known" if fwhm is None else f'Gaussian, FWHM {fwhm:.2f}"'
-    note(f"{data.name}: primary beam {beam}")
+    if isinstance(entry.primary_beam, AbstractPrimaryBeam):
+        data = _with_beam(data, entry.primary_beam)
+    first = data.first() if isinstance(data, VisibilityStream) else data
+    if first.primary_beam is None:
+        if entry.primary_beam == "file":
+            raise InputError(f"{data.name}: primary_beam file: the file records none")
+        note(f"{data.name}: primary beam none known")
+    else:
+        note(f'{data.name}: primary beam {first.primary_beam.describe()}: {first.primary_beam_fwhm:.2f}" here')
     return data
+
+
+def _parse_beam(value, name, folder):
+    """ "auto", "none", "file" or a beam."""
+    if isinstance(value, dict):
+        inner = Section(value, name)
+        frequency = inner.get("frequency")
+        frequency = None if frequency is None else as_number(frequency, inner.name("frequency"), positive=True)
+        if "fits" in value:
+            beam = FitsBeam(str((folder / inner.text("fits")).resolve()), frequency)
+        else:
+            beam = FixedBeam(inner.number("gaussian", positive=True), frequency)
+        inner.finish()
+        return beam
+    if value in ("auto", "none", "file"):
+        return value
+    if isinstance(value, str) and value in NAMED_BEAMS:
+        return NAMED_BEAMS[value]
+    if isinstance(value, str) and value.lower().endswith((".fits", ".fits.gz")):
+        return FitsBeam(str((folder / value).resolve()))
+    known = ", ".join(["auto", "none", "file", *NAMED_BEAMS, "{gaussian: FWHM, frequency: Hz}", "a .fits file"])
+    raise InputError(f"{name}: expected one of {known}, got {value!r}")
 
 
 def _load_compressed(entry, note):
@@ -117,8 +127,8 @@ def _within(data, shortest, longest):
     return data.map(change) if isinstance(data, VisibilityStream) else change(data)
 
 
-def _with_beam(data, fwhm):
+def _with_beam(data, beam):
     def change(part):
-        return dataclasses.replace(part, primary_beam_fwhm=fwhm)
+        return dataclasses.replace(part, primary_beam=beam)
 
     return data.map(change) if isinstance(data, VisibilityStream) else change(data)

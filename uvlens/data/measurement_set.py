@@ -7,11 +7,22 @@ belongs to it. A row that is flagged, an autocorrelation, and a weight that is i
 
 import numpy as np
 
-from ..conventions import ARCSEC, SPEED_OF_LIGHT
+from ..conventions import SPEED_OF_LIGHT
 from ..errors import InputError
+from ..primarybeam import beam_of_dishes
 from .correlations import NAMES, total_intensity, usable_weight
 from .tables import Table
 from .visibilities import Visibilities
+
+_ROW_COLUMNS = {
+    "ANTENNA1": "antenna1",
+    "ANTENNA2": "antenna2",
+    "TIME": "time",
+    "INTERVAL": "interval",
+    "FIELD_ID": "field",
+    "SCAN_NUMBER": "scan",
+}
+"""One number a row, and what Visibilities calls them."""
 
 _ROWS = 50_000
 """Rows read together."""
@@ -40,9 +51,7 @@ def read(path, *, field=None, spw=None, stokes="both", column=None):
     if "UVW" not in main.columns or "ANTENNA1" not in main.columns:
         raise InputError(f"{path}: a casacore table, but no measurement set")
     column = _data_column(path, main.columns, column)
-    numbers = {
-        key: main.column(key) for key in ("ANTENNA1", "ANTENNA2", "FIELD_ID", "DATA_DESC_ID", "TIME", "FLAG_ROW")
-    }
+    numbers = {key: main.column(key) for key in (*_ROW_COLUMNS, "DATA_DESC_ID", "FLAG_ROW")}
     fields = Table(path / "FIELD")
     names = [str(name) for name in fields.column("NAME")]
     chosen = _chosen_fields(path, field, names, np.unique(numbers["FIELD_ID"]))
@@ -74,7 +83,7 @@ def read(path, *, field=None, spw=None, stokes="both", column=None):
     return Visibilities(
         **arrays,
         phase_center=(float(center[0] % 360.0), float(center[1])),
-        primary_beam_fwhm=_primary_beam(path, float(np.mean(arrays["frequency"]))),
+        primary_beam=beam_of_dishes(Table(path / "ANTENNA").column("DISH_DIAMETER")),
         name=path.name,
     )
 
@@ -108,6 +117,10 @@ class Windows:
         """Channel centres, shape (channels,) [Hz]."""
         return self._spectral.column("CHAN_FREQ", [self._window[description]]).reshape(-1)
 
+    def widths(self, description):
+        """Channel widths, shape (channels,) [Hz]."""
+        return np.abs(self._spectral.column("CHAN_WIDTH", [self._window[description]]).reshape(-1))
+
     def hands(self, description):
         """Names of the correlations."""
         codes = self._polar.column("CORR_TYPE", [self._polarization[description]]).reshape(-1)
@@ -130,13 +143,12 @@ def _read_rows(path, main, rows, numbers, windows, description, column, stokes):
     return {
         "u": np.outer(uvw[:, 0], frequency / SPEED_OF_LIGHT).ravel(),
         "v": np.outer(uvw[:, 1], frequency / SPEED_OF_LIGHT).ravel(),
+        "w": np.outer(uvw[:, 2], frequency / SPEED_OF_LIGHT).ravel(),
         "vis": vis.ravel(),
         "weight": weight.ravel(),
-        "antenna1": each(numbers["ANTENNA1"]),
-        "antenna2": each(numbers["ANTENNA2"]),
-        "time": each(numbers["TIME"]),
         "frequency": np.broadcast_to(frequency, shape).ravel(),
-        "field": each(numbers["FIELD_ID"]),
+        "channel_width": np.broadcast_to(windows.widths(description), shape).ravel(),
+        **{name: each(numbers[key]) for key, name in _ROW_COLUMNS.items()},
         "spw": np.full(vis.size, windows.number(description)),
     }
 
@@ -181,11 +193,3 @@ def _chosen_fields(path, asked, names, there):
         else:
             raise InputError(f"{path}: there is no field {one!r}; it has {listed}")
     return chosen
-
-
-def _primary_beam(path, frequency):
-    """FWHM 1.13 lambda / D of the dishes [arcsec], None where they differ or are not known."""
-    diameter = np.unique(Table(path / "ANTENNA").column("DISH_DIAMETER"))
-    if len(diameter) != 1 or not diameter[0] > 0.0:
-        return None
-    return 1.13 * SPEED_OF_LIGHT / frequency / float(diameter[0]) / ARCSEC

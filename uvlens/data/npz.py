@@ -6,11 +6,11 @@ import zipfile
 import numpy as np
 
 from ..errors import InputError
-from .visibilities import Visibilities
+from ..primarybeam import beam_from_dict
+from .visibilities import PER_VISIBILITY, Visibilities
 from .weights import weight_from_sigma
 
 _VERSION = 1
-_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field", "spw")
 _ALIASES = {
     "vis": ("vis", "V", "visibilities", "data"),
     "weight": ("weight", "weights"),
@@ -18,8 +18,7 @@ _ALIASES = {
     "antenna2": ("antenna2", "ant2"),
     "time": ("time", "times"),
     "frequency": ("frequency", "frequencies", "freq", "freqs"),
-    "field": ("field",),
-    "spw": ("spw",),
+    **{key: (key,) for key in ("field", "spw", "scan", "interval", "channel_width")},
     "flag": ("flag", "flags"),
     "primary_beam_fwhm": ("primary_beam_fwhm", "pb_fwhm_arcsec"),
 }
@@ -52,23 +51,26 @@ def from_arrays(path, file):
     """Visibilities from the arrays of an .npz, `file` any mapping of their names."""
     header = _read_header(path, file)
     keys = {name: next((key for key in names if key in file), None) for name, names in _ALIASES.items()}
-    optional = {name: file[keys[name]] for name in _PER_VISIBILITY if keys[name]}
+    optional = {name: file[keys[name]] for name in PER_VISIBILITY if keys.get(name)}
+    if header and "w" in file:  # in other programs' files it is the weight
+        optional["w"] = file["w"]
     vis = _read_vis(path, file, keys["vis"])
     if optional.get("frequency") is not None and optional["frequency"].ndim == 0:
         optional["frequency"] = np.full(vis.shape, optional["frequency"])
     weight = _read_weight(path, file, keys["weight"])
     if keys["flag"]:
         weight = _without_flagged(path, weight, file[keys["flag"]])
-    beam = header.get("primary_beam_fwhm")
+    beam = beam_from_dict(header.get("primary_beam"))
     if keys["primary_beam_fwhm"]:
-        beam = file[keys["primary_beam_fwhm"]].item()
+        fwhm = file[keys["primary_beam_fwhm"]].item()
+        beam = fwhm if fwhm and fwhm > 0.0 else None
     return Visibilities(
         u=_array(path, file, "u"),
         v=_array(path, file, "v"),
         vis=vis,
         weight=weight,
-        primary_beam_fwhm=beam if beam and beam > 0.0 else None,
-        phase_center=tuple(header["phase_center"]) if header.get("phase_center") else None,
+        primary_beam=beam,
+        **{key: tuple(header[key]) for key in ("phase_center", "pointing_center") if header.get(key)},
         name=str(header.get("name", path.name)),
         **optional,
     )
@@ -83,12 +85,13 @@ def write(data, path):
         "version": _VERSION,
         "sign": "casa",
         "units": {"u, v": "wavelengths", "vis": "Jy", "weight": "Jy^-2", "time": "s", "frequency": "Hz"},
-        "primary_beam_fwhm": None if data.primary_beam_fwhm is None else float(data.primary_beam_fwhm),
+        "primary_beam": None if data.primary_beam is None else data.primary_beam.to_dict(),
         "phase_center": None if data.phase_center is None else [float(angle) for angle in data.phase_center],
+        "pointing_center": None if data.pointing_center is None else [float(angle) for angle in data.pointing_center],
         "name": data.name,
         "uvlens": getattr(uvlens, "__version__", "unknown"),
     }
-    arrays = {key: getattr(data, key) for key in ("u", "v", "vis", "weight", *_PER_VISIBILITY)}
+    arrays = {key: getattr(data, key) for key in ("u", "v", "vis", "weight", *PER_VISIBILITY)}
     arrays = {key: value for key, value in arrays.items() if value is not None}
     with open(path, "wb") as file:
         np.savez(file, header=np.array(json.dumps(header)), **arrays)

@@ -18,8 +18,8 @@ class Observation:
         name: where it came from.
         n_visibilities, n_flagged: how many count, how many do not (weight 0).
         shortest, longest: baseline lengths above 0, flagged ones left out [wavelengths].
-        phase_center: (right ascension, declination) in degrees, or None.
-        primary_beam_fwhm: arcsec, or None.
+        phase_center, pointing_center: (right ascension, declination) in degrees, or None.
+        primary_beam_fwhm: at the mean frequency [arcsec], or None.
         fields: numbers of its fields, () where unknown.
         n_antennas: or None.
         frequency, n_channels: mean [Hz] or None, number of different ones.
@@ -40,6 +40,7 @@ class Observation:
     n_channels: int
     sha256: str
     unweighted_sha256: str
+    pointing_center: tuple[float, float] | None = None
 
     @staticmethod
     def from_dict(values):
@@ -66,9 +67,9 @@ class ObservationBuilder:
         """
         first, header = self._first, part.header()
         first = self._first = header if first is None else first
-        for key in ("phase_center", "primary_beam_fwhm"):
+        for key in ("phase_center", "pointing_center", "primary_beam"):
             if header[key] != first[key]:
-                found = f"differ in {key}, {first[key]} and {header[key]}"
+                found = f"differ in {key}, {_show(first[key])} and {_show(header[key])}"
                 raise InputError(f"{part.name}: the parts of one observation {found}; give observations as a list")
         self._kept += len(part)
         self._flagged += n_flagged
@@ -98,19 +99,28 @@ class ObservationBuilder:
         if self._first is None:
             raise InputError("no visibilities: the stream gave no part")
         digests = [digest.digest() for digest in self._digests]
+        beam = self._first["primary_beam"]
+        frequency = self._frequency_sum / self._kept if self._frequencies else None
         return Observation(
-            **self._first,
+            name=self._first["name"],
+            phase_center=self._first["phase_center"],
+            pointing_center=self._first["pointing_center"],
+            primary_beam_fwhm=None if beam is None else beam.fwhm(frequency),
             n_visibilities=self._kept,
             n_flagged=self._flagged,
             shortest=float(self._shortest),
             longest=float(self._longest),
             fields=tuple(sorted(self._fields)),
             n_antennas=len(self._antennas) or None,
-            frequency=self._frequency_sum / self._kept if self._frequencies else None,
+            frequency=frequency,
             n_channels=max(1, len(self._frequencies)),
             sha256=hashlib.sha256(b"".join(digests)).hexdigest(),
             unweighted_sha256=hashlib.sha256(b"".join(digests[:-1])).hexdigest(),
         )
+
+
+def _show(value):
+    return value.describe() if hasattr(value, "describe") else value
 
 
 def _different(values):

@@ -105,6 +105,11 @@ class VisibilityStream:
         return self.first().phase_center
 
     @property
+    def pointing_center(self):
+        """(right ascension, declination) in degrees, or None for the phase centre."""
+        return self.first().pointing_center
+
+    @property
     def primary_beam_fwhm(self):
-        """arcsec, or None."""
+        """At the mean frequency of the first part [arcsec], or None."""
         return self.first().primary_beam_fwhm

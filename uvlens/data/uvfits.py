@@ -7,8 +7,8 @@ hold to about 5e-6 of the longest baseline.
 
 import numpy as np
 
-from ..conventions import ARCSEC, SPEED_OF_LIGHT
 from ..errors import InputError
+from ..primarybeam import beam_of_dishes
 from .correlations import UVFITS_NAMES, total_intensity, usable_weight
 from .visibilities import Visibilities
 
@@ -48,17 +48,19 @@ def read(path, *, field=None, spw=None, stokes="both"):
         axes = _axes(path, header)
         rows, center, number = _source(path, field, groups, tables, header)
         data = _ordered(groups.data[rows], axes)  # (rows, IF, channel, hand, 3)
-        parameters = {name: np.asarray(groups.par(name), dtype=np.float64)[rows] for name in _parameters(path, groups)}
-        frequency = _frequencies(header, tables, axes, parameters)
+        parameters = {
+            key: np.asarray(groups.par(name), dtype=np.float64)[rows] for key, name in _parameters(path, groups).items()
+        }
+        frequency, width = _frequencies(header, tables, axes, parameters)
         hands = _hands(header, axes)
-        diameter = _diameter(tables)
+        diameters = _diameters(tables)
     windows = np.arange(data.shape[1]) if spw is None else np.atleast_1d(spw).astype(int)
     if not np.all((windows >= 0) & (windows < data.shape[1])):
         raise InputError(f"{path}: spw {spw} is not there; it has {', '.join(map(str, range(data.shape[1])))}")
-    data, frequency = data[:, windows], frequency[:, windows]
+    data, frequency, width = data[:, windows], frequency[:, windows], width[:, windows]
     antenna1, antenna2 = _antennas(parameters)
     keep = antenna1 != antenna2
-    data, frequency = data[keep].astype(np.float64), frequency[keep]
+    data, frequency, width = data[keep].astype(np.float64), frequency[keep], width[keep]
     vis = data[..., 0] + 1j * data[..., 1]
     weight = usable_weight(data[..., 2], ~np.isfinite(vis))
     vis, weight = total_intensity(path, vis, weight, hands, stokes)
@@ -68,8 +70,8 @@ def read(path, *, field=None, spw=None, stokes="both"):
 
     if not np.any(weight > 0.0):
         raise InputError(f"{path}: all {weight.size} visibilities are flagged")
-    mean = float(np.mean(frequency))
     return Visibilities(
+        w=(parameters["WW"][keep][:, None, None] * frequency).ravel() if "WW" in parameters else None,
         u=(parameters["UU"][keep][:, None, None] * frequency).ravel(),
         v=(parameters["VV"][keep][:, None, None] * frequency).ravel(),
         vis=vis.ravel(),
@@ -78,10 +80,11 @@ def read(path, *, field=None, spw=None, stokes="both"):
         antenna2=each(antenna2),
         time=each(parameters["DATE"] * _DAY),
         frequency=frequency.ravel(),
+        channel_width=np.broadcast_to(width, frequency.shape).ravel(),
         field=np.full(vis.size, number),
         spw=np.broadcast_to(windows[:, None], vis.shape).ravel(),
         phase_center=center,
-        primary_beam_fwhm=None if diameter is None else 1.13 * SPEED_OF_LIGHT / mean / diameter / ARCSEC,
+        primary_beam=beam_of_dishes(diameters),
         name=path.name,
     )
 
@@ -124,24 +127,25 @@ def _ordered(data, axes):
 
 
 def _parameters(path, groups):
-    """Names of the random parameters that are used."""
+    """The random parameters that are used: {UU: UU---SIN, ...}."""
     names = {name.upper().split("-")[0]: name for name in groups.parnames}
     for wanted in ("UU", "VV", "DATE"):
         if wanted not in names:
             raise InputError(f"{path}: no random parameter {wanted}")
-    known = ("UU", "VV", "DATE", "BASELINE", "ANTENNA1", "ANTENNA2", "FREQSEL")
-    return [names[key] for key in known if key in names]
+    known = ("UU", "VV", "WW", "DATE", "BASELINE", "ANTENNA1", "ANTENNA2", "FREQSEL")
+    return {key: names[key] for key in known if key in names}
 
 
 def _frequencies(header, tables, axes, parameters):
-    """Channel centres, shape (rows, IF, channels) [Hz]."""
+    """(channel centres, channel widths), shapes (rows, IF, channels) and one that broadcasts to it [Hz]."""
     axis = axes["FREQ"]
     channel = np.arange(header[f"NAXIS{axis}"]) + 1 - header[f"CRPIX{axis}"]
     n_if = header[f"NAXIS{axes['IF']}"] if "IF" in axes else 1
     rows = len(parameters["UU"])
     base = np.full((1, n_if, len(channel)), header[f"CRVAL{axis}"] + channel * header[f"CDELT{axis}"])
     if "AIPS FQ" not in tables:
-        return np.broadcast_to(base, (rows, n_if, len(channel)))
+        shape = (rows, n_if, len(channel))
+        return np.broadcast_to(base, shape), np.broadcast_to(abs(header[f"CDELT{axis}"]), shape)
     table = tables["AIPS FQ"].data
     offset = np.asarray(table["IF FREQ"], dtype=np.float64).reshape(len(table), n_if)
     width = np.asarray(table["CH WIDTH"], dtype=np.float64).reshape(len(table), n_if)
@@ -149,7 +153,8 @@ def _frequencies(header, tables, axes, parameters):
     setups = np.asarray(table["FRQSEL"]).astype(int)
     chosen = parameters.get("FREQSEL", np.ones(rows)).astype(int)
     which = np.clip(np.searchsorted(np.sort(setups), chosen), 0, len(setups) - 1)
-    return per_setup[np.argsort(setups)[which]]
+    setup = np.argsort(setups)[which]
+    return per_setup[setup], np.broadcast_to(np.abs(width[setup])[..., None], (rows, n_if, len(channel)))
 
 
 def _hands(header, axes):
@@ -196,10 +201,15 @@ def _center_of_header(header):
     return None
 
 
-def _diameter(tables):
-    """Of the dishes [m]; None where they differ or the antenna table does not say."""
+def _diameters(tables):
+    """Of the dishes by antenna number [m], () where the antenna table does not say."""
     table = tables.get("AIPS AN")
     if table is None or "DIAMETER" not in table.columns.names:
-        return None
-    diameter = np.unique(table.data["DIAMETER"])
-    return float(diameter[0]) if len(diameter) == 1 and diameter[0] > 0.0 else None
+        return ()
+    diameter = np.asarray(table.data["DIAMETER"], dtype=float)
+    number = np.arange(1, len(table.data) + 1)
+    if "NOSTA" in table.columns.names:
+        number = np.asarray(table.data["NOSTA"]).astype(int)
+    by_number = np.full(number.max() + 1, diameter[0])  # numbers that are left out are never used
+    by_number[number] = diameter
+    return by_number

@@ -6,8 +6,12 @@ import numpy as np
 
 from ..conventions import ARCSEC
 from ..errors import InputError
+from ..primarybeam import AbstractPrimaryBeam, FixedBeam
+from ..wcs import sky_offset
 
-_PER_VISIBILITY = ("antenna1", "antenna2", "time", "frequency", "field", "spw")
+PER_VISIBILITY = ("w", "antenna1", "antenna2", "time", "interval", "frequency", "channel_width", "field", "spw", "scan")
+"""Optional arrays of shape (K,)."""
+_REAL = ("w", "time", "interval", "frequency", "channel_width")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -20,13 +24,14 @@ class Visibilities:
         u, v: baseline coordinates, shape (K,), in wavelengths.
         vis: complex visibilities, shape (K,), in Jy.
         weight: 1 / sigma^2, shape (K,) [Jy^-2], sigma of the real and of the imaginary part. 0 = flagged.
+        w: third baseline coordinate, optional, shape (K,) [wavelengths]; only a shift of the phase centre uses it.
         antenna1, antenna2: antenna numbers, optional, shape (K,).
-        time: seconds (any origin), optional, shape (K,).
-        frequency: Hz, optional, shape (K,).
-        field: field number, optional, shape (K,).
-        spw: number of the spectral window, optional, shape (K,).
-        primary_beam_fwhm: of the antennas' Gaussian power pattern about the phase centre [arcsec], optional.
+        time, interval: middle (any origin) and length of the integration, optional, shape (K,) [s].
+        frequency, channel_width: centre and width of the channel, optional, shape (K,) [Hz].
+        field, spw, scan: numbers of the field, the spectral window and the scan, optional, shape (K,).
+        primary_beam: an AbstractPrimaryBeam, the FWHM of a Gaussian [arcsec], or None.
         phase_center: (right ascension, declination) in degrees, ICRS, optional.
+        pointing_center: where the antennas pointed, (right ascension, declination) in degrees; None: the phase centre.
         name: where the data came from, for messages and products.
 
     Raises:
@@ -44,8 +49,13 @@ class Visibilities:
     frequency: np.ndarray | None = None
     field: np.ndarray | None = None
     spw: np.ndarray | None = None
-    primary_beam_fwhm: float | None = None
+    scan: np.ndarray | None = None
+    w: np.ndarray | None = None
+    interval: np.ndarray | None = None
+    channel_width: np.ndarray | None = None
+    primary_beam: AbstractPrimaryBeam | float | None = None
     phase_center: tuple[float, float] | None = None
+    pointing_center: tuple[float, float] | None = None
     name: str = "visibilities"
 
     def __post_init__(self):
@@ -58,14 +68,18 @@ class Visibilities:
             ("weight", np.float64),
         ):
             object.__setattr__(self, key, _as_vector(self.name, key, getattr(self, key), dtype))
-        for key in _PER_VISIBILITY:
+        for key in PER_VISIBILITY:
             value = getattr(self, key)
             if value is not None:
-                dtype = np.float64 if key in ("time", "frequency") else np.int64
+                dtype = np.float64 if key in _REAL else np.int64
                 object.__setattr__(self, key, _as_vector(self.name, key, value, dtype))
         _check_lengths(self)
         _clear_flagged(self)
         _check_values(self)
+        if isinstance(self.primary_beam, int | float):
+            if not 0.0 < self.primary_beam < np.inf:
+                raise InputError(f"{self.name}: the FWHM of primary_beam must be positive, got {self.primary_beam}")
+            object.__setattr__(self, "primary_beam", FixedBeam(float(self.primary_beam)))
         _check_header(self)
 
     def __len__(self):
@@ -76,8 +90,26 @@ class Visibilities:
         return f"Visibilities({self.name}: {len(self)}, longest baseline {longest:.1f} klambda)"
 
     def header(self):
-        """Name, phase centre and primary beam, by name."""
-        return {key: getattr(self, key) for key in ("name", "phase_center", "primary_beam_fwhm")}
+        """Name, phase centre, pointing centre and primary beam, by name."""
+        return {key: getattr(self, key) for key in ("name", "phase_center", "pointing_center", "primary_beam")}
+
+    @property
+    def mean_frequency(self):
+        """Hz, or None."""
+        return None if self.frequency is None else float(self.frequency.mean())
+
+    @property
+    def primary_beam_fwhm(self):
+        """Of the primary beam (of the widest, where antennas differ) at the mean frequency [arcsec], or None."""
+        beam = self.primary_beam
+        return beam.fwhm(self.mean_frequency) if isinstance(beam, AbstractPrimaryBeam) else None
+
+    @property
+    def pointing_offset(self):
+        """(x, y) of the pointing centre from the phase centre [arcsec East, North]."""
+        if self.pointing_center is None or self.phase_center is None:
+            return 0.0, 0.0
+        return sky_offset(*self.pointing_center, self.phase_center)
 
     @property
     def uv_distance(self):
@@ -92,7 +124,7 @@ class Visibilities:
     def select(self, keep):
         """The visibilities where `keep` (boolean or indices, shape (K,)) says so."""
         arrays = {key: getattr(self, key)[keep] for key in ("u", "v", "vis", "weight")}
-        for key in _PER_VISIBILITY:
+        for key in PER_VISIBILITY:
             if getattr(self, key) is not None:
                 arrays[key] = getattr(self, key)[keep]
         return dataclasses.replace(self, **arrays)
@@ -156,7 +188,7 @@ def _check_lengths(data):
     n = len(data.u)
     if n == 0:
         raise InputError(f"{data.name}: no visibilities")
-    for key in ("v", "vis", "weight", *_PER_VISIBILITY):
+    for key in ("v", "vis", "weight", *PER_VISIBILITY):
         value = getattr(data, key)
         if value is not None and len(value) != n:
             raise InputError(f"{data.name}: {key} has {len(value)} values, u has {n}")
@@ -170,7 +202,7 @@ def _clear_flagged(data):
 
 
 def _check_values(data):
-    for key in ("u", "v", "vis", "weight", "time", "frequency"):
+    for key in ("u", "v", "vis", "weight", *_REAL):
         if getattr(data, key) is None:
             continue
         bad = np.count_nonzero(~np.isfinite(getattr(data, key)))
@@ -186,8 +218,10 @@ def _check_values(data):
 
 
 def _check_header(data):
-    beam, center = data.primary_beam_fwhm, data.phase_center
-    if beam is not None and not 0.0 < beam < np.inf:
-        raise InputError(f"{data.name}: primary_beam_fwhm must be positive [arcsec] or None, got {beam}")
-    if center is not None and (np.shape(center) != (2,) or not np.all(np.isfinite(center))):
-        raise InputError(f"{data.name}: phase_center must be (right ascension, declination) [deg], got {center}")
+    if not isinstance(data.primary_beam, AbstractPrimaryBeam | None):
+        found = type(data.primary_beam).__name__
+        raise InputError(f"{data.name}: primary_beam must be a beam, its FWHM [arcsec] or None, got {found}")
+    for key in ("phase_center", "pointing_center"):
+        center = getattr(data, key)
+        if center is not None and (np.shape(center) != (2,) or not np.all(np.isfinite(center))):
+            raise InputError(f"{data.name}: {key} must be (right ascension, declination) [deg], got {center}")

@@ -34,7 +34,7 @@ def read(path):
         weight=weight_from_sigma(path, sigma),
         antenna1=antenna1.astype(np.int64) if with_antennas else None,
         antenna2=antenna2.astype(np.int64) if with_antennas else None,
-        primary_beam_fwhm=float(numbers[-1]) if numbers[-1] > 0.0 else None,
+        primary_beam=float(numbers[-1]) if numbers[-1] > 0.0 else None,
         name=path.name,
     )
 

@@ -1,7 +1,7 @@
 """The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
 
 from .accumulate import ReductionSums
-from .build import gaussian_primary_beam, load_normal_operator, normal_operator, operator_from_reduction, reduce, suited
+from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, suited
 from .choose import SourceSize, expected_rank
 from .operator import AbstractNormalOperator
 from .reduction import Reduction
@@ -12,7 +12,6 @@ __all__ = [
     "ReductionSums",
     "SourceSize",
     "expected_rank",
-    "gaussian_primary_beam",
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",

@@ -46,8 +46,7 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
         mask: Mask of N pixels.
         method: "direct", "direct32" (single precision correlation), "fft", "lowrank", or "auto": the cheapest for
             the source of the Model that takes it (see `uvlens.normal.choose`).
-        primary_beam: "auto" (the Gaussian the data carry, none if they carry none), "none", or an array of
-            shape (N,).
+        primary_beam: "auto" (what the data carry), "none", or an array of shape (N,).
         pixel_window: divide out the response of a square pixel (for coarse pixels).
         options: backend, eps, chunk of the transforms (see `uvlens.nufft`).
 
@@ -73,7 +72,7 @@ def reduce(data, mask, primary_beam="auto", pixel_window=False, **options):
         if isinstance(one, Reduction):
             reduction = one.restrict(mask)
         else:
-            reduction = _reduce_one(one, mask, primary_beam, pixel_window, options)
+            reduction = _reduce_one(one, mask, primary_beam, pixel_window, options, len(data_sets) == 1)
         total = reduction if total is None else total + reduction
         check_same_sky(total.observations)
     assert total is not None
@@ -81,27 +80,21 @@ def reduce(data, mask, primary_beam="auto", pixel_window=False, **options):
     return total
 
 
-def _reduce_one(data, mask, primary_beam, pixel_window, options):
+def _reduce_one(data, mask, primary_beam, pixel_window, options, is_alone):
     """The Reduction of one data set, whatever is wrong with it found as soon as it can be known."""
-    beam_of = partial(_beam, mask=mask, primary_beam=primary_beam)
-    sums = ReductionSums(mask, pixel_window=pixel_window, **options)
+    sums = ReductionSums(mask, primary_beam=primary_beam, pixel_window=pixel_window, **options)
+    is_known = False
     for i, part in enumerate([data] if isinstance(data, Visibilities) else data):
         if pixel_window:
             check_window(part, mask)
-        if i == 0:
-            beam_of(part)
-            if _is_known(primary_beam, part):
-                check_field(part.name, part.primary_beam_fwhm, np.inf, mask)
+        if i == 0 and isinstance(primary_beam, str) and primary_beam == "auto" and part.primary_beam is not None:
+            is_known = True
+            check_field(part.name, part.primary_beam_fwhm, np.inf, mask, part.pointing_offset, is_alone)
         sums.add(part)
     observation = sums.observation
-    if not _is_known(primary_beam, observation):
+    if not is_known:
         check_field(observation.name, None, observation.shortest, mask)
-    return sums.finish(beam_of(observation))
-
-
-def _is_known(primary_beam, data):
-    """Whether the field is bounded by the primary beam that the data carry."""
-    return isinstance(primary_beam, str) and primary_beam == "auto" and data.primary_beam_fwhm is not None
+    return sums.finish()
 
 
 def operator_from_reduction(reduction: Reduction, method="auto", source: SourceSize | None = None):
@@ -131,24 +124,6 @@ def load_normal_operator(path):
     """Read a normal operator that `save` wrote, or a compressed data set `.uvlens`."""
     reduction, header = Reduction.load(path)
     return operator_from_reduction(reduction, header.get("method", "auto"))
-
-
-def gaussian_primary_beam(x, y, fwhm):
-    """Power pattern exp(-4 ln 2 (x^2 + y^2) / fwhm^2) about the phase centre; x, y, fwhm in arcsec."""
-    return np.exp(-4.0 * np.log(2.0) * (np.asarray(x) ** 2 + np.asarray(y) ** 2) / fwhm**2)
-
-
-def _beam(data, mask, primary_beam):
-    if isinstance(primary_beam, str):
-        if primary_beam not in ("auto", "none"):
-            raise InputError(f'primary_beam must be "auto", "none" or an array, got {primary_beam!r}')
-        if primary_beam == "none" or data.primary_beam_fwhm is None:
-            return None
-        return gaussian_primary_beam(mask.x, mask.y, data.primary_beam_fwhm)
-    beam = np.asarray(primary_beam, dtype=float)
-    if beam.shape != (mask.n_pixels,) or not np.all(np.isfinite(beam)):
-        raise InputError(f"primary_beam must be {mask.n_pixels} finite numbers, got shape {beam.shape}")
-    return beam
 
 
 def _warn_if_undersampled(reduction):

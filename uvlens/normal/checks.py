@@ -32,7 +32,7 @@ def check_window(part, mask):
         )
 
 
-def check_field(name, fwhm, shortest, mask):
+def check_field(name, fwhm, shortest, mask, pointing=(0.0, 0.0), is_alone=True):
     """Refuse a mask that the antennas cannot see.
 
     The field is where the primary beam is above 1 %. Where none is known, it is taken as 5 / u_min (five times the
@@ -43,18 +43,20 @@ def check_field(name, fwhm, shortest, mask):
         fwhm: of the primary beam [arcsec], or None.
         shortest: u_min [wavelengths].
         mask: Mask.
+        pointing: (x, y) of the pointing centre [arcsec].
+        is_alone: whether all of the mask has to be seen; one of several pointings has to see a part of it.
     """
-    distance = np.hypot(mask.x, mask.y)
+    distance = np.hypot(mask.x - pointing[0], mask.y - pointing[1])
     if fwhm is not None:
         limit = fwhm * np.sqrt(np.log(100.0) / (4.0 * np.log(2.0)))
         what = f'its primary beam (FWHM {fwhm:.1f}") falls below 1 %'
-        outside = distance.max() > limit
+        outside = (distance.max() if is_alone else distance.min()) > limit
     else:
         limit = 5.0 / (shortest * ARCSEC) if np.isfinite(shortest) else np.inf
         what = "five times 1/u_min"
         outside = distance.min() > limit
     if outside:
         raise InputError(
-            f'{name}: the mask lies outside the field: it reaches {distance.max():.1f}" from the phase centre, '
+            f'{name}: the mask lies outside the field: it reaches {distance.max():.1f}" from the pointing centre, '
             f'{what} at {limit:.1f}"; check image_plane center and mask radius'
         )

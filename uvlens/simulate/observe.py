@@ -109,7 +109,7 @@ def observe(
         antenna2=tracks.antenna2,
         time=tracks.time,
         frequency=tracks.frequency,
-        primary_beam_fwhm=beam,
+        primary_beam=beam,
         phase_center=phase_center,
         name=name,
     )

@@ -1,0 +1,265 @@
+"""Files of visibilities: `read` looks at the content, `write` at the name."""
+
+import contextlib
+import inspect
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..errors import InputError
+from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
+from .stream import VisibilityStream
+
+CHUNK = 2**20
+"""Visibilities in a part of a stream."""
+
+LARGEST_IN_MEMORY = 20_000_000
+"""Visibilities of an npz up to which a command reads it at once: 1 to 2 GB with antennas and times."""
+
+
+class Format(NamedTuple):
+    """A file format: the keyword-only arguments of `read` and `write` are its options.
+
+    Args:
+        name: as in `write(..., format=name)`.
+        recognises: path -> bool, from the content alone; false, never an exception, for anything else.
+        read: (path, **options) -> Visibilities.
+        write: (data, path, **options) -> None.
+        suffixes: of file names that `write` gives to this format.
+    """
+
+    name: str
+    recognises: Callable
+    read: Callable
+    write: Callable
+    suffixes: tuple[str, ...] = ()
+
+
+def read(path, **options):
+    """Read visibilities from a file or folder, whatever its name.
+
+    Args:
+        path: measurement set, UVFITS, npz, text table, visilens .bin, or folder of data.fits, noise_map.fits and
+            uv_wavelengths.fits.
+        **options: of the format: `field`, `spw`, `stokes` (measurement set, UVFITS), `column` (measurement set), `sign`
+            (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
+
+    Raises:
+        InputError: one line that begins with the path, for everything that can be wrong with a file.
+    """
+    path = as_path(path)
+    form = format_of_content(path)
+    _check_options(path, form, form.read, options)
+    with reading(path, form):
+        return form.read(path, **options)
+
+
+def stream(path, *, chunk=CHUNK, **options):
+    """Read a file chunk by chunk: a VisibilityStream that can be gone through as often as needed.
+
+    Args:
+        path: npz, which is never held in memory as a whole; other formats are read at once and make one part.
+        chunk: visibilities in a part.
+        **options: of the format, as for `read`.
+
+    Raises:
+        InputError: as `read`, what is wrong inside a chunk when that chunk is reached.
+    """
+    path = as_path(path)
+    form = format_of_content(path)
+    _check_options(path, form, form.read, options)
+    if form.read is not npz.read:
+        return VisibilityStream([read(path, **options)])
+
+    def parts():
+        with reading(path, form):
+            yield from npz_stream.read_parts(path, chunk)
+
+    return VisibilityStream(parts)
+
+
+def read_or_stream(path, **options):
+    """Visibilities, or a VisibilityStream of an npz with more than LARGEST_IN_MEMORY of them."""
+    checked = as_path(path)
+    form = format_of_content(checked)
+    if form.read is npz.read:
+        with reading(checked, form):
+            n_visibilities = npz_stream.count(checked)
+        if n_visibilities > LARGEST_IN_MEMORY:
+            return stream(path, **options)
+    return read(path, **options)
+
+
+def is_compressed(path):
+    """Whether a file is a compressed data set, `.uvlens`."""
+    return format_of_content(as_path(path)).name == "compressed"
+
+
+@contextlib.contextmanager
+def reading(path, form):
+    """Whatever goes wrong with a file, in one line that begins with its path."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(_located(path, str(error))) from error.__cause__
+    except _DAMAGE as error:
+        raise InputError(f"{path}: damaged {form.name}: {_first_line(error)}") from error
+
+
+def write(data, path, format=None, **options):
+    """Write visibilities to a file or folder; what is there is replaced.
+
+    Args:
+        data: Visibilities.
+        path: ending in .npz (keeps everything), .txt or .dat (text table), .bin (visilens), or a folder, one
+            that exists or a name that ends in "/" (triplet).
+        format: "npz", "uvtable", "visilens" or "triplet", whatever the name.
+        **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table).
+    """
+    is_folder = os.fspath(path).endswith(("/", os.sep)) if isinstance(path, str | os.PathLike) else False
+    path = as_path(path)
+    form = _format_of_name(path, is_folder) if format is None else _format_called(format)
+    _check_options(path, form, form.write, options)
+    try:
+        form.write(data, path, **options)
+    except InputError as error:
+        raise InputError(_located(path, str(error))) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or _first_line(error)}") from error
+
+
+def check_writable(path):
+    """Refuse a name that `write` could not use, before anything is computed."""
+    is_folder = os.fspath(path).endswith(("/", os.sep))
+    path = as_path(path)
+    _format_of_name(path, is_folder)
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and astropy raise for files that are cut, flipped or not what they say."""
+
+
+def _write_not_yet(what):
+    def write(data, path, **options):
+        raise InputError(f"{path}: {what} cannot be written by this version; give a name ending in .npz")
+
+    return write
+
+
+FORMATS = (
+    Format(
+        "measurement set",
+        measurement_set.recognises,
+        measurement_set.read,
+        _write_not_yet("a measurement set"),
+        (".ms",),
+    ),
+    Format(
+        "uvfits",
+        uvfits.recognises,
+        uvfits.read,
+        _write_not_yet("UVFITS"),
+        (".uvfits", ".uvf"),
+    ),
+    Format("triplet", triplet.recognises, triplet.read, triplet.write),
+    Format("compressed", compressed.recognises, compressed.read, compressed.write, (compressed.SUFFIX,)),
+    Format("npz", npz.recognises, npz.read, npz.write, (".npz",)),
+    Format("visilens", visilens.recognises, visilens.read, visilens.write, (".bin",)),
+    Format("uvtable", uvtable.recognises, uvtable.read, uvtable.write, (".txt", ".dat")),
+)
+"""In the order they are tried: a text is whatever else has no control characters."""
+
+_OTHER_FILES = (
+    (b"SIMPLE  =", f"a FITS file, but no UVFITS; for {', '.join(triplet.FILES)} give their folder"),
+    (b"\x1f\x8b", "a compressed file; unpack it first"),
+    (b"\x93NUMPY", "a single array; save u, v, vis and weight with numpy.savez"),
+)
+
+
+def as_path(path):
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InputError(f"path must be the name of a file or folder, got {path!r}")
+    return pathlib.Path(path)
+
+
+def format_of_content(path):
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        if not path.is_dir() and not path.is_file():
+            raise InputError(f"{path}: neither a file nor a folder")
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty (0 bytes)")
+        for form in FORMATS:
+            if form.recognises(path):
+                return form
+        if path.is_dir():
+            wanted = f"a measurement set or a triplet ({', '.join(triplet.FILES)})"
+            raise InputError(f"{path}: the folder is not {wanted}")
+        with open(path, "rb") as file:
+            start = file.read(9)
+        size = path.stat().st_size
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {_first_line(error)}") from error
+    for magic, what in _OTHER_FILES:
+        if start.startswith(magic):
+            raise InputError(f"{path}: {what}")
+    wanted = "text, .npz, or visilens .bin: (7 K + 1) x 8 bytes, the last two rows antenna numbers"
+    raise InputError(f"{path}: {size} bytes in no format that is known ({wanted})")
+
+
+def _format_of_name(path, is_folder):
+    for form in FORMATS:
+        if path.suffix.lower() in form.suffixes and not is_folder:
+            return form
+    if measurement_set.recognises(path):
+        return _format_called("measurement set")
+    if is_folder or path.is_dir():
+        return _format_called("triplet")
+    wanted = "a name that ends in .npz, .txt, .dat, .bin or / (or format=)"
+    raise InputError(f"{path}: the name says no format, wanted {wanted}")
+
+
+def _format_called(name):
+    for form in FORMATS:
+        if form.name == name:
+            return form
+    raise InputError(f"format must be one of {', '.join(form.name for form in FORMATS)}, got {name!r}")
+
+
+def _check_options(path, form, function, options):
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    for option in options:
+        if option not in known:
+            wanted = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise InputError(f"{path}: {option} is not an option of the format {form.name}; {wanted}")
+
+
+def _located(path, message):
+    return message if message.startswith(str(path)) else f"{path}: {message.removeprefix(f'{path.name}: ')}"
+
+
+def _first_line(error):
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
