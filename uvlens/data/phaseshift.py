@@ -40,7 +40,7 @@ def shift_phase_center(data, center):
         raise InputError(f"{data.name}: its phase centre is not known; it cannot be moved to {new}")
     if np.hypot(*sky_offset(*new, old)) < SAME_CENTER and abs(new[1] - old[1]) < 1.0:
         return data
-    l0, m0, n0 = direction = rotation(*old) @ rotation(*new)[2]
+    l0, m0, n0 = rotation(*old) @ rotation(*new)[2]
     if n0 <= 0.0:
         raise InputError(f"{data.name}: {new} is more than 90 degrees from its phase centre {old}")
     phase = data.u * l0 + data.v * m0
