@@ -1,8 +1,9 @@
 """Visibilities and the files they come from."""
 
 from .coverage import WeightHistogram
-from .fields import count_fields, fields_of, has_fields, largest_field
+from .fields import chosen_fields, count_fields, field_centers, fields_of, has_fields, largest_field
 from .files import FORMATS, Format, check_writable, is_compressed, read, read_or_stream, stream, write
+from .phaseshift import shift_phase_center
 from .stream import VisibilityStream
 from .visibilities import Visibilities
 from .weights import apply_weights, weight_factor
@@ -15,13 +16,16 @@ __all__ = [
     "WeightHistogram",
     "apply_weights",
     "check_writable",
+    "chosen_fields",
     "count_fields",
+    "field_centers",
     "fields_of",
     "has_fields",
     "is_compressed",
     "largest_field",
     "read",
     "read_or_stream",
+    "shift_phase_center",
     "stream",
     "weight_factor",
     "write",
