@@ -83,7 +83,7 @@ class System(NamedTuple):
 
     def inverse(self):
         """A^-1, shape (S, S)."""
-        return jax.scipy.linalg.cho_solve((self.cholesky, True), jnp.eye(len(self.data_vector)))
+        return _inverse(self.cholesky)
 
 
 def solve_system(
@@ -109,7 +109,10 @@ def solve_system(
 def solve_channels(
     curvature_matrix, data_vectors, regularization_matrix, log_det_regularization, allowed, positive, start=None
 ):
-    """Systems of C data vectors, shape (C, S), on one A that is decomposed once (see `solve_system`)."""
+    """The System of C data vectors, shape (C, S), on one A that is decomposed once; axes as in `CHANNELS`.
+
+    Arguments as for `solve_system`; `jax.vmap(..., in_axes=(CHANNELS,))` takes the channels one by one.
+    """
     matrix = curvature_matrix + regularization_matrix
     cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
 
@@ -119,17 +122,11 @@ def solve_channels(
         return solve_unconstrained(matrix, vector, allowed)
 
     solutions = jax.vmap(solve)(data_vectors)
-    return [
-        System(
-            curvature_matrix,
-            vector,
-            regularization_matrix,
-            cholesky,
-            jax.tree.map(lambda leaf, c=c: leaf[c], solutions),
-            log_det_regularization,
-        )
-        for c, vector in enumerate(data_vectors)
-    ]
+    return System(curvature_matrix, data_vectors, regularization_matrix, cholesky, solutions, log_det_regularization)
+
+
+CHANNELS = System(None, 0, None, None, 0, None)
+"""What has a leading axis of channels in the System of several."""
 
 
 def assemble(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
@@ -164,8 +161,8 @@ def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, 
         positive: whether s >= 0.
 
     Returns:
-        The value; NaN where the positive solver did not converge (for one channel at least). Entries of weight 0 are padding: their derivative
-        is 0.
+        The value; NaN where the positive solver did not converge (for one channel at least). Entries of weight 0 are
+        padding: their derivative is 0.
     """
     return _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=False)[0]
 
@@ -252,14 +249,17 @@ def _channels_on_device(operator, indices, weights, bands, allowed, start, posit
         positive,
         start,
     )
-    value = sum(system.log_evidence_minus_null for system in systems)
-    converged = jnp.all(jnp.array([system.solution.converged for system in systems]))
-    value = jnp.where(converged, value, jnp.nan)
+    value = jnp.sum(jax.vmap(lambda one: one.log_evidence_minus_null, in_axes=(CHANNELS,))(systems))
+    value = jnp.where(jnp.all(systems.solution.converged), value, jnp.nan)
     if not gradient:
         return (value,)
-    s = jnp.stack([system.solution.source for system in systems])
-    matrix_bar = -0.5 * (s.T @ s + len(systems) * systems[0].inverse())
+    s = systems.solution.source
+    matrix_bar = -0.5 * (s.T @ s + len(s) * _inverse(systems.cholesky))
     product = 2.0 * operator.pullback(transformed, matrix_bar) + dirty_images.T @ s
     weights_bar = product[jnp.arange(indices.shape[0])[:, None], indices]
     weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
     return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
+
+
+def _inverse(cholesky):
+    return jax.scipy.linalg.cho_solve((cholesky, True), jnp.eye(len(cholesky)))

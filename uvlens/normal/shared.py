@@ -4,7 +4,8 @@ With a_c the sum of weights of channel c over the mean of all channels, W_c ~ a_
 (lambda is proportional to the sum of weights at a given dimensionless strength), so that A_c = a_c Abar and
 
     Wbar = 1/C sum_c W_c,   dhat_c = d~_c / sqrt(a_c),   shat_c = sqrt(a_c) s_c
-    sum_c (ln E_c - ln E_null,c) = -1/2 sum_c [shat_c^T Abar shat_c - 2 shat_c^T Dhat_c] - C/2 (ln det Abar - ln det Hbar)
+    sum_c (ln E_c - ln E_null,c) = -1/2 sum_c [shat_c^T Abar shat_c - 2 shat_c^T Dhat_c]
+                                   - C/2 (ln det Abar - ln det Hbar)
 
 with Abar = L^T Wbar L + lambda_bar G and Dhat_c = L^T dhat_c: one F, one decomposition, one inverse and one product
 with W for all channels, and a solve for each. What W_c != a_c Wbar is worth in nat is estimated by `shared_error`.
