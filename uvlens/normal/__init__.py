@@ -5,17 +5,21 @@ from .build import gaussian_primary_beam, load_normal_operator, normal_operator,
 from .choose import SourceSize, expected_rank
 from .operator import AbstractNormalOperator
 from .reduction import Reduction
+from .shared import SharedChannels, can_share, share_curvature
 
 __all__ = [
     "AbstractNormalOperator",
     "Reduction",
     "ReductionSums",
+    "SharedChannels",
     "SourceSize",
+    "can_share",
     "expected_rank",
     "gaussian_primary_beam",
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "share_curvature",
     "suited",
 ]
