@@ -1,6 +1,6 @@
 """From data by sky to normal operators by sky: channels share a curvature matrix where that changes nothing."""
 
-from .normal import operator_from_reduction
+from .normal import can_share, operator_from_reduction, share_curvature
 from .sky import Sky
 
 
@@ -26,7 +26,7 @@ def sky_operators(data, source, image_plane, mask, method="auto", shares=True, n
     if verdict is not None and verdict.possible:
         shared = share_curvature(reductions)
         operator = operator_from_reduction(shared.reduction, method)
-        return [Sky(operator, data.name, source, data.frequencies, shared.scale)]
+        return [Sky(operator, data.name, source, data.frequencies, shared)]
     return [
         Sky(operator_from_reduction(reduction, method), data.name, source, (frequency,))
         for reduction, frequency in zip(reductions, data.frequencies)

@@ -16,8 +16,8 @@ from .errors import InputError
 from .files import write_atomically
 from .parse import parse_lens, parse_sources
 from .products import write_fits_products
-from .results import load_skies
 from .schema import load_yaml
+from .skyfiles import load_skies
 
 LABELS = {
     "theta_E": ("$\\theta_E$", "arcsec"),

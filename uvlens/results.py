@@ -15,8 +15,8 @@ from .derived import shape_parameters, source_parameters, unwrap_about_mean
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .model import Model
-from .normal import Reduction, expected_rank, operator_from_reduction
-from .sky import Sky
+from .normal import expected_rank
+from .skyfiles import save_skies
 from .terms import describe_skies, log_evidence_minus_null, log_evidence_terms, n_visibilities, worst_certificate
 
 PRODUCTS = (
@@ -201,29 +201,6 @@ class Result:
 
         self.save(directory)
         return write_report(directory)
-
-
-def save_skies(skies, directory, phase_center):
-    """normal.npz, normal.1.npz, ...: the sums of every sky, with what a Sky is beside them."""
-    for i, one in enumerate(skies):
-        scale = None if one.sky.scale is None else np.asarray(one.sky.scale).tolist()
-        one.normal.reduction.save(
-            directory / (f"normal.{i}.npz" if i else "normal.npz"),
-            method=one.normal.method,
-            phase_center=phase_center,
-            sky={"name": one.sky.name, "source": one.sky.source, "frequencies": one.sky.frequencies, "scale": scale},
-            n_skies=len(skies),
-        )
-
-
-def load_skies(directory):
-    """([Sky], phase centre) that `save_skies` wrote."""
-    first, header = Reduction.load(directory / "normal.npz")
-    skies = []
-    for i in range(header.get("n_skies", 1)):
-        reduction, own = Reduction.load(directory / f"normal.{i}.npz") if i else (first, header)
-        skies.append(Sky(operator_from_reduction(reduction, "auto"), **own.get("sky", {})))
-    return skies, header["phase_center"]
 
 
 def statistics(samples, best):

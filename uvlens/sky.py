@@ -9,12 +9,18 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .errors import InputError
-from .inversion import bands_from_matrix, best_coefficient, log_evidence_minus_null, matrix_from_bands, run_inversion
-from .normal import SourceSize, suited
+from .inversion import (
+    bands_from_matrix,
+    best_coefficient,
+    invert_channels,
+    log_evidence_minus_null,
+    matrix_from_bands,
+    run_inversion,
+)
+from .normal import SharedChannels, SourceSize, suited
 from .normal.operator import AbstractNormalOperator
 from .source import Mapper
 from .source.regularization import log_det
@@ -28,20 +34,20 @@ class Sky(eqx.Module):
         name: for messages and files, "" where there is one.
         source: number of the source component.
         frequencies: of the C channels [Hz], or None.
-        scale: weights of the channels over their mean, shape (C,) (see `uvlens.normal.shared`), or None.
+        shared: the SharedChannels of an operator with C channels, or None.
     """
 
     normal: AbstractNormalOperator
-    scale: Float[Array, " C"] | None
+    shared: SharedChannels | None = eqx.field(static=True)
     name: str = eqx.field(static=True)
     source: int = eqx.field(static=True)
     frequencies: tuple[float, ...] | None = eqx.field(static=True)
 
-    def __init__(self, normal, name="", source=0, frequencies=None, scale=None):
+    def __init__(self, normal, name="", source=0, frequencies=None, shared=None):
         self.normal = normal
         self.name, self.source = name, source
         self.frequencies = None if frequencies is None else tuple(float(f) for f in frequencies)
-        self.scale = None if scale is None else jnp.asarray(scale)
+        self.shared = shared
 
     @property
     def n_channels(self):
@@ -132,7 +138,9 @@ class FittedSky(eqx.Module):
     def inversions(self, mapper, lam, log_det_h):
         """[Inversion] of the channels, sources in Jy/arcsec^2."""
         h, allowed = lam * matrix_from_bands(self.prior_bands), jnp.ones(self.n_source, bool)
-        return [run_inversion(self.normal, mapper, h, log_det_h, allowed, self.pixels.positive)]
+        if self.sky.shared is None:
+            return [run_inversion(self.normal, mapper, h, log_det_h, allowed, self.pixels.positive)]
+        return list(invert_channels(self.sky.shared, self.normal, mapper, h, log_det_h, allowed, self.pixels.positive))
 
 
 def as_skies(normal):
@@ -143,10 +151,3 @@ def as_skies(normal):
 
 def _name(i, items):
     return f"sky{i}" if len(items) > 1 else ""
-
-
-def total(values):
-    """Sum of a list of numbers or of dicts of numbers."""
-    if isinstance(values[0], dict):
-        return {key: float(np.sum([value[key] for value in values])) for key in values[0]}
-    return sum(values)

@@ -22,7 +22,7 @@ from ..errors import InputError
 from .reduction import Reduction, ToeplitzTerm
 from .shared_error import SharingError, sharing_error
 
-TOLERANCE = 0.1
+TOLERANCE = 0.5
 """Nat by which ln E of all channels together may be wrong."""
 
 _BEAM_TOLERANCE = 0.02
