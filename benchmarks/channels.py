@@ -54,14 +54,12 @@ def channels(n, mask, snr=40.0, n_visibilities=100_000, width=4e5):
 
 def log_evidence(model, vector):
     """ln E - ln E_null of all channels."""
-    dirty_image = model.normal.dirty_image
-    n_channels = 1 if dirty_image.ndim == 1 else len(dirty_image)
     mapper, geometry = model.trace(model.lens(vector))
     lam, log_det_h = model._prior(model.parameters.fill(vector), mapper, geometry)
     everywhere = jnp.ones(model.n_source, bool)
     arguments = mapper.indices, mapper.weights, lam * model.prior_bands, everywhere, everywhere
     value = log_evidence_minus_null(model.normal, *arguments, model.pixel_source.positive)
-    return value + 0.5 * n_channels * log_det_h
+    return value + 0.5 * model.normal.n_channels * log_det_h
 
 
 def model_of(reduction, case, positive, method="auto"):

@@ -258,6 +258,7 @@ def test_sums_of_the_channels(shared):
     reduction, channels = shared.reduction, shared.channels
     assert np.allclose(shared.scale, np.array(FACTORS) / np.mean(FACTORS), rtol=1e-12)
     assert np.isclose(reduction.log_evidence_null, sum(c.log_evidence_null for c in channels), rtol=1e-12)
+    assert [operator_from_reduction(r, "fft").n_channels for r in (reduction, channels[0])] == [3, 1]
     assert reduction.n_visibilities == 360 and len(reduction.hashes) == 3
     for own, a in zip(channels, shared.scale):
         of_own = uvl.Gradient(1.0).coefficient(0.7, own.sum_weight, own.resolution_area, 0.1)

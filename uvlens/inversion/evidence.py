@@ -146,8 +146,8 @@ def assemble(operator, indices, weights, regularization, log_det_regularization,
 def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, bands, allowed, start, positive: bool):
     """ln E - ln E_null - C/2 ln det H as a function that JAX can differentiate, C = 1 but for channels that share W.
 
-    (ln det H is known in closed form, or differentiated on its own: whoever calls adds C/2 of it, C = 1 for a dirty
-    image of shape (N,) and the number of rows for one of shape (C, N). Everything else is summed over channels here.)
+    (ln det H is known in closed form, or differentiated on its own: whoever calls adds C/2 of it, C =
+    `operator.n_channels`. Everything else is summed over channels here.)
 
     Args:
         operator: the normal operator (N pixels), its dirty image of shape (N,) or (C, N); constant under

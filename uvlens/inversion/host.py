@@ -6,7 +6,8 @@ positive source on its passive set, and for the gradient one explicit inverse an
     F_bar = H_bar = -1/2 (s s^T + A^-1),   L_bar_is = 2 (W L F_bar)_is + d~_i s_s   at the entries of L
 
 C dirty images that share W (the channels of a cube, see `normal.shared`) share F, its decomposition, the inverse and
-the product with W: each of them adds a solve for s_c, and s s^T + A^-1 becomes sum_c s_c s_c^T + C A^-1.
+the product with W: each of them adds a solve for s_c, and s s^T + A^-1 becomes sum_c s_c s_c^T + C A^-1. The dual
+form serves one dirty image only.
 """
 
 from typing import NamedTuple

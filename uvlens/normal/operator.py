@@ -95,6 +95,11 @@ class AbstractNormalOperator(eqx.Module):
         return jax.lax.platform_dependent(indices, weights, cpu=on_host, default=on_device)
 
     @property
+    def n_channels(self):
+        """C: dirty images that share W, 1 where it has the shape (N,)."""
+        return 1 if self.dirty_image.ndim == 1 else self.dirty_image.shape[0]
+
+    @property
     def mask(self):
         """The mask it lives on."""
         return self.reduction.mask
