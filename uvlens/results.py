@@ -83,7 +83,8 @@ class Result:
                 samples = unwrap_about_mean(samples)
                 at_best[path] = samples.mean() + (at_best[path] - samples.mean() + 90.0) % 180.0 - 90.0
             values[path] = (samples, float(at_best[path][0]))
-        stride = max(1, len(self.vectors) // N_SOURCE_SAMPLES)
+        n_samples = max(12, N_SOURCE_SAMPLES // len(self.reconstructions))
+        stride = max(1, len(self.vectors) // n_samples)
         rows = [source_parameters(self.model, vector) for vector in self.vectors[::stride]]
         best = source_parameters(self.model, self.best_vector)
         for path in best:

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import InputError
-from ..normal.build import operator_from_reduction
 from ..normal.shared import SharedChannels
 from ..source.mapper import Mapper
 from .evidence import System, solve_channels
@@ -53,7 +52,7 @@ class ChannelInversions(collections.abc.Sequence):
             solution=solution._replace(source=solution.source / root),
             log_det_regularization=whole.log_det_regularization + self.mapper.n_source * jnp.log(a),
         )
-        return Inversion(system, self.mapper, operator_from_reduction(self.shared.channels[c], "fft"))
+        return Inversion(system, self.mapper, self.shared.operators[c])
 
     @property
     def sources(self):

@@ -46,6 +46,13 @@ class SharedChannels:
     channels: tuple[Reduction, ...]
 
     @functools.cached_property
+    def operators(self):
+        """FFT operator of each channel's own reduction, for residuals."""
+        from .build import operator_from_reduction
+
+        return tuple(operator_from_reduction(channel, "fft") for channel in self.channels)
+
+    @functools.cached_property
     def error(self) -> SharingError:
         """What sharing may change in ln E (see `shared_error`): seconds to minutes, once."""
         return sharing_error(self.reduction, self.scale, self.channels)
