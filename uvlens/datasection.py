@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from .averagesection import AverageSettings, apply_averaging, parse_average, parse_merge
 from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
@@ -23,14 +24,16 @@ class DataEntry:
     options: dict
     given: frozenset[str] = frozenset()
     uv_range: tuple[float, float] | None = None
+    average: AverageSettings | None = None
 
 
 def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()
     weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
+    merge = parse_merge(section.get("channels"), section.name("channels"))
     for key, what in _LATER.items():
-        if section.get(key) is not None:
+        if section.get(key) is not None and merge is None:
             raise InputError(f"{section.name(key)}: {what} is not available in this version")
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
     uv_range = None
@@ -42,17 +45,19 @@ def parse_data_entry(section, folder):
             if not 0.0 <= uv_range[0] < uv_range[1]:
                 raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
         select.finish()
+    average = parse_average(section.get("average"), section.name("average"), merge)
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range)
+    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, average)
 
 
-def load_entry(entry, note=lambda _: None):
+def load_entry(entry, note=lambda _: None, radius=3.0):
     """Visibilities, a VisibilityStream (an npz too large to be held) or the Reduction of a compressed data set.
 
     Args:
         entry: DataEntry.
         note: called with one sentence for each choice that was made.
+        radius: of the edge of the mask from the phase centre [arcsec]: what averaging must not smear.
     """
     if is_compressed(entry.file):
         return _load_compressed(entry, note)
@@ -61,6 +66,7 @@ def load_entry(entry, note=lambda _: None):
         data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
+    data = apply_averaging(data, entry.average, radius, note)
     if entry.primary_beam == "none":
         return _with_beam(data, None)
     if isinstance(entry.primary_beam, AbstractPrimaryBeam):
@@ -107,6 +113,8 @@ def _load_compressed(entry, note):
         raise InputError(f"{entry.file}: compressed with weights {found}, which {entry.weights} cannot change any more")
     if entry.primary_beam != "auto":
         raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
+    if entry.average is not None:
+        raise InputError(f"{entry.file}: compressed data hold no visibilities to average; leave average out")
     for key in entry.options:
         raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
     note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")

@@ -67,7 +67,7 @@ class ModelFile:
 
     def load_data(self, note=lambda _: None):
         """The data sets with their weights and primary beams settled; `note` gets one sentence for each choice."""
-        return [load_entry(entry, note) for entry in self.data]
+        return [load_entry(entry, note, self.image_plane.reach()) for entry in self.data]
 
     def build_mask(self, data_sets):
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""

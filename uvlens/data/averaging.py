@@ -134,16 +134,13 @@ def _merge(data, sampling, integrations, channels, centroid, correlation):
     weight = total(data.weight)
     flagged = weight == 0.0
     vis = total(data.weight * data.vis) / np.where(flagged, 1.0, weight)
+    share = None
     if centroid == "weighted":
-        share = data.weight / np.where(flagged, 1.0, weight)[_bin_of(bins)]
-        share += np.where(flagged, 1.0 / count, 0.0)[_bin_of(bins)]
+        number = _bin_of(bins)
+        share = np.where(flagged[number], 1.0 / count[number], data.weight / np.where(flagged, 1.0, weight)[number])
 
-        def mean(values):
-            return total(share * values)
-    else:
-
-        def mean(values):
-            return total(values) / count
+    def mean(values):
+        return total(values) / count if share is None else total(share * values)
 
     arrays = {"vis": vis, "weight": weight}
     first_frequency, first_time = data.frequency.mean(), data.time.mean()  # small numbers lose no digits

@@ -121,7 +121,7 @@ def bins_for_tolerance(data, radius, tolerance=1e-3):
         return min(time for time, _ in each), min(width for _, width in each)
     data = data.unflagged()
     sampling = Sampling.of(data)
-    time_rate, channel_rate = (rate.max() for rate in _rates(data, radius))
+    time_rate, channel_rate = (float(rate.max()) for rate in _rates(data, radius))
     interval, width = float(sampling.interval.max()), float(sampling.width.max())
     budget = max(0.0, tolerance - max(1.0 - np.sinc(time_rate * interval), 0.5 * tolerance))
     bandwidth = max(width, float(phase_of_loss(budget)) / max(channel_rate, 1e-300))
