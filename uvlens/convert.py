@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from .averagesection import AverageSettings, apply_averaging
 from .conventions import ARCSEC
 from .data import apply_weights, check_writable, is_compressed, read, write
 from .data.compressed import SUFFIX
@@ -11,11 +12,13 @@ from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
+from .schema import as_number
 from .skies import load_skies
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
 
+_OF_AVERAGING = ("time_average", "channel_average", "baseline_average", "smearing", "centroid")
 _OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
 
 
@@ -25,7 +28,8 @@ def convert(paths, options, settings, note=lambda _: None):
     Args:
         paths: (IN, OUT), or (OUT,) with settings["model"].
         options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model; None or false where not given.
+        settings: radius, pixel_scale, center, pixel_window, weights, model, time_average, channel_average,
+            baseline_average, smearing, centroid; None or false where not given.
         note: called with sentences about the data.
 
     Raises:
@@ -35,13 +39,15 @@ def convert(paths, options, settings, note=lambda _: None):
     source, out = _split(paths, settings)
     check_writable(out)
     started = time.perf_counter()
+    average = _average_settings(settings)
     if Path(out).suffix.lower() == SUFFIX:
-        facts = _compress(source, out, options, settings, note)
+        facts = _compress(source, out, options, settings, average, note)
     else:
         for key in _OF_COMPRESSED:
-            if key in settings:
+            if key in settings and not (key == "radius" and average):
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        facts = _rewrite(source, out, options, settings.get("weights", "file"), note)
+        weights, radius = settings.get("weights", "file"), settings.get("radius", DEFAULT_RADIUS)
+        facts = _rewrite(source, out, options, weights, average, radius, note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -119,13 +125,33 @@ def _split(paths, settings):
     return paths
 
 
-def _compress(source, out, options, settings, note):
+def _average_settings(settings):
+    """AverageSettings of the options, None where there are none."""
+    given = [key for key in _OF_AVERAGING if key in settings]
+    if not given:
+        return None
+    if not {"time_average", "channel_average", "baseline_average"} & set(given):
+        name = given[0].replace("_", "-")
+        raise InputError(f"--{name}: say --time-average, --channel-average or --baseline-average, too")
+    time_bin, channels = settings.get("time_average"), settings.get("channel_average")
+    if time_bin not in (None, "auto"):
+        time_bin = as_number(time_bin, "--time-average", positive=True)
+    smearing, centroid = settings.get("smearing"), settings.get("centroid", "weighted")
+    return AverageSettings(time_bin, channels, "baseline_average" in given, smearing, centroid)
+
+
+def _compress(source, out, options, settings, average, note):
     from .imaging import synthesized_beam
     from .products import all_cells
 
-    entries, plane = _what_to_reduce(source, options, settings)
+    entries, plane = _what_to_reduce(source, options, settings, average)
     notes = []
-    skies = load_skies(entries, lambda sentence: (notes.append(sentence), note(sentence)))
+
+    def say(sentence):
+        notes.append(sentence)
+        note(sentence)
+
+    skies = load_skies(entries, say, plane.reach())
     if len(skies) > 1 or len(skies[0].channels) > 1:
         raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
     data_sets = skies[0].data_sets
@@ -162,10 +188,11 @@ def _weights_of(entry):
     return Reduction.load(entry.file)[1].get("weights", []) if is_compressed(entry.file) else [entry.weights]
 
 
-def _what_to_reduce(source, options, settings):
+def _what_to_reduce(source, options, settings, average):
     """(data entries, image plane) of a model file, or of the options."""
     if "model" in settings:
-        extra = [key for key in ("radius", "pixel_scale", "center", "pixel_window", "weights") if key in settings]
+        said_there = ("radius", "pixel_scale", "center", "pixel_window", "weights", *_OF_AVERAGING)
+        extra = [key for key in said_there if key in settings]
         if extra or options:
             name = next(iter([*extra, *options])).replace("_", "-")
             raise InputError(f"--{name}: with --model this is said in the model file")
@@ -177,7 +204,8 @@ def _what_to_reduce(source, options, settings):
         if key in settings and not 0.0 < settings[key] < float("inf"):
             raise InputError(f"--{key.replace('_', '-')} must be a positive number of arcsec, got {settings[key]}")
     given = {{"radius": "mask"}.get(key, key) for key in settings}
-    entry = DataEntry(Path(source), settings.get("weights", "rescale"), "auto", options, frozenset(given))
+    weights = settings.get("weights", "rescale")
+    entry = DataEntry(Path(source), weights, "auto", options, frozenset(given), average=average)
     shape = ("disc", settings.get("radius", DEFAULT_RADIUS))
     window = settings.get("pixel_window", False)
     plane = ImagePlane(
@@ -186,10 +214,12 @@ def _what_to_reduce(source, options, settings):
     return [entry], plane
 
 
-def _rewrite(source, out, options, weights, note):
+def _rewrite(source, out, options, weights, average, radius, note):
     data = read(source, **options)
     data, sentence = apply_weights(data, weights)
+    notes = [sentence]
     note(f"{data.name}: {sentence}")
+    data = apply_averaging(data, average, radius, lambda text: (notes.append(text), note(text)))
     write(data, out)
     return {
         "output": str(out),
@@ -198,7 +228,7 @@ def _rewrite(source, out, options, weights, note):
         "n_visibilities": len(data),
         "bytes_in": _bytes(source),
         "bytes_out": _bytes(out),
-        "notes": [sentence],
+        "notes": notes,
     }
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from .averagesection import AverageSettings, apply_averaging, parse_average, parse_merge
 from .data import (
     VisibilityStream,
     apply_weights,
@@ -34,6 +35,7 @@ class DataEntry:
         sky: name of the sky it sees; data of one sky share a source.
         separate: whether every channel has a source of its own.
         pointing: (ra, dec) in degrees, where it is not the phase centre of the file.
+        average: how to average, or None.
     """
 
     file: Path
@@ -45,12 +47,15 @@ class DataEntry:
     sky: str = ""
     separate: bool = False
     pointing: tuple[float, float] | None = None
+    average: AverageSettings | None = None
+    average: AverageSettings | None = None
 
 
 def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()
     weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
+    merge = parse_merge(section.get("channels"), section.name("channels"))
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
     uv_range = None
     if section.get("select") is not None:
@@ -61,7 +66,8 @@ def parse_data_entry(section, folder):
             if not 0.0 <= uv_range[0] < uv_range[1]:
                 raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
         select.finish()
-    separate = section.choice("channels", ["merge", "separate"], "merge") == "separate"
+    separate = merge is None and section.choice("channels", ["merge", "separate"], "merge") == "separate"
+    average = parse_average(section.get("average"), section.name("average"), merge)
     sky = section.text("sky", "")
     pointing = None
     if section.get("pointing") is not None:
@@ -70,10 +76,10 @@ def parse_data_entry(section, folder):
         place.finish()
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, sky, separate, pointing)
+    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, sky, separate, pointing, average)
 
 
-def load_entry(entry, note=lambda _: None):
+def load_entry(entry, note=lambda _: None, radius=3.0):
     """The data sets of an item: one for each pointing, all with the phase centre of the first.
 
     Each is Visibilities, a VisibilityStream (data too large to be held) or the Reduction of a compressed data set.
@@ -81,15 +87,16 @@ def load_entry(entry, note=lambda _: None):
     Args:
         entry: DataEntry.
         note: called with one sentence for each choice that was made.
+        radius: of the edge of the mask from the phase centre [arcsec]: what averaging must not smear.
     """
     if is_compressed(entry.file):
         return [_load_compressed(entry, note)]
     if not has_fields(entry.file):
-        return [_load_field(entry, entry.options, note)]
+        return [_load_field(entry, entry.options, note, radius)]
     numbers = chosen_fields(entry.file, entry.options.get("field"), _widest_beam(entry))
     data_sets = []
     for number in numbers:
-        data = _load_field(entry, entry.options | {"field": number}, note)
+        data = _load_field(entry, entry.options | {"field": number}, note, radius)
         if len(numbers) > 1:
             data = _renamed(data, f"{data.name} field {number}")
             data = shift_phase_center(data, (data_sets or [data])[0].phase_center)
@@ -115,7 +122,7 @@ def _renamed(data, name):
     return dataclasses.replace(data, name=name)
 
 
-def _load_field(entry, options, note):
+def _load_field(entry, options, note, radius):
     """One data set."""
     data = read_or_stream(entry.file, **options)
     if entry.pointing is not None:
@@ -124,6 +131,7 @@ def _load_field(entry, options, note):
         data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
+    data = apply_averaging(data, entry.average, radius, note)
     if entry.primary_beam == "none":
         return _with_beam(data, None)
     if isinstance(entry.primary_beam, AbstractPrimaryBeam):
@@ -170,6 +178,8 @@ def _load_compressed(entry, note):
         raise InputError(f"{entry.file}: compressed with weights {found}, which {entry.weights} cannot change any more")
     if entry.primary_beam != "auto":
         raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
+    if entry.average is not None:
+        raise InputError(f"{entry.file}: compressed data hold no visibilities to average; leave average out")
     for key in entry.options:
         raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
     note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")

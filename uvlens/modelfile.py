@@ -72,7 +72,7 @@ class ModelFile:
 
     def load_data(self, note=lambda _: None):
         """The data by sky (SkyData), weights and primary beams settled; `note` gets a sentence for each choice."""
-        return load_skies(self.data, note)
+        return load_skies(self.data, note, self.image_plane.reach())
 
     def build_mask(self, skies):
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""

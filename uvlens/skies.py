@@ -35,13 +35,13 @@ class SkyData(NamedTuple):
         return [one for channel in self.channels for one in channel]
 
 
-def load_skies(entries, note=lambda _: None):
-    """Read the items of `data:` (see `load_entry`): a tuple of SkyData in the order of their names' first use.
+def load_skies(entries, note=lambda _: None, radius=3.0):
+    """Read the items of `data:` (arguments as of `load_entry`): SkyData in the order of their names' first use.
 
     Raises:
         InputError: channels of one sky that do not fit together, or what `load_entry` refuses.
     """
-    loaded = [(entry, load_entry(entry, note)) for entry in entries]
+    loaded = [(entry, load_entry(entry, note, radius)) for entry in entries]
     origin = next((one.phase_center for _, sets in loaded for one in sets if one.phase_center is not None), None)
     skies = {}
     for entry, data_sets in loaded:
