@@ -95,7 +95,8 @@ class ModelFile:
                 number = self.source_skies.index(sky.name)
             settings = self.source[number] if several else self.source
             shares = settings.pixels.regularization.strength != "evidence"
-            found += sky_operators(sky, number, self.image_plane, mask, method, shares, note)
+            has_index = settings.spectral_index is not None
+            found += sky_operators(sky, number, self.image_plane, mask, method, shares, has_index, note)
         return found
 
     def build_model(self, normal):
