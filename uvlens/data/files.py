@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
+from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvfits_write, uvtable, visilens
 from .stream import VisibilityStream
 
 CHUNK = 2**20
@@ -76,7 +76,7 @@ def stream(path, *, chunk=CHUNK, **options):
 
     def parts():
         with reading(path, form):
-            yield from npz_stream.read_parts(path, chunk)
+            yield from npz_stream.read_parts(path, chunk, **options)
 
     return VisibilityStream(parts)
 
@@ -175,7 +175,7 @@ FORMATS = (
         "uvfits",
         uvfits.recognises,
         uvfits.read,
-        _write_not_yet("UVFITS"),
+        uvfits_write.write,
         (".uvfits", ".uvf"),
     ),
     Format("triplet", triplet.recognises, triplet.read, triplet.write),
