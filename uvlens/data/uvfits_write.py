@@ -1,7 +1,8 @@
 """UVFITS (random groups), written so that CASA's importuvfits, AIPS and astropy read it.
 
 A row holds what shares time, baseline, field and coordinates; spectral windows are its IFs. What the visibilities do not
-have is padded with weight 0, which every reader takes for a flag. UU, VV, WW are in seconds. In single precision (the
+have is padded with weight 0, which every reader takes for a flag. CASA refuses Stokes I, so that it is written as two
+equal hands XX and YY of half the weight, whose weighted mean it is. UU, VV, WW are in seconds. In single precision (the
 only one that CASA and AIPS read) each of them, and the day's fraction, is followed by its remainder as a second
 parameter of the same name: the standard says that such parameters are to be added, which gives 4e-15, and who takes the
 first one alone gets the 6e-8 of all such files.
@@ -47,10 +48,10 @@ def write(data, path, *, precision="single", telescope="UNKNOWN"):
     cells = channel_cells(path, data)
     antenna1, antenna2 = _antennas(data)
     rows, first = _rows(data, antenna1, antenna2, cells.number)
-    groups = np.zeros((len(first), 1, 1, *cells.shape, 1, 3), np.float32 if precision == "single" else np.float64)
-    where = (rows, 0, 0, cells.window, cells.channel, 0)
-    for i, values in enumerate((data.vis.real, data.vis.imag, data.weight)):
-        groups[(*where, i)] = values
+    groups = np.zeros((len(first), 1, 1, *cells.shape, 2, 3), np.float32 if precision == "single" else np.float64)
+    where = (rows, 0, 0, cells.window, cells.channel)
+    for i, values in enumerate((data.vis.real, data.vis.imag, 0.5 * data.weight)):
+        groups[(*where, slice(None), i)] = values[:, None]
     names, values, time_zero = _parameters(data, first, antenna1, antenna2, precision)
     bitpix = -32 if precision == "single" else -64
     primary = fits.GroupsHDU(fits.GroupData(groups, bitpix=bitpix, parnames=names, pardata=values))
@@ -141,7 +142,7 @@ def _parameters(data, first, antenna1, antenna2, precision):
 
 def _fill_header(header, data, cells, telescope, time_zero):
     center = data.phase_center or (0.0, 0.0)
-    axes = [("COMPLEX", 1.0, 1.0), ("STOKES", 1.0, 1.0), ("FREQ", cells.first[0], cells.step[0] or 1.0)]
+    axes = [("COMPLEX", 1.0, 1.0), ("STOKES", -5.0, -1.0), ("FREQ", cells.first[0], cells.step[0] or 1.0)]
     axes += [("IF", 1.0, 1.0), ("RA", float(center[0]), 1.0), ("DEC", float(center[1]), 1.0)]
     for axis, (kind, value, step) in enumerate(axes, 2):
         for key, entry in (("CTYPE", kind), ("CRVAL", value), ("CDELT", step), ("CRPIX", 1.0), ("CROTA", 0.0)):
@@ -160,7 +161,7 @@ def _fill_header(header, data, cells, telescope, time_zero):
     header["UVLENSW"] = (data.w is not None, "WW known")
     header["UVLENST0"] = (time_zero, "added to the times [s]")
     header.add_history("AIPS WTSCAL = 1.0")
-    header.add_history("Stokes I; weights are 1/sigma^2 of the real and of the imaginary part, 0: flagged")
+    header.add_history("Stokes I as two equal hands of half its weight 1/sigma^2; 0: flagged")
 
 
 def _frequency_table(fits, cells):
