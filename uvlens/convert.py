@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from .conventions import ARCSEC
-from .data import apply_weights, check_writable, read, write
+from .data import apply_weights, check_writable, format_of_name, read, write
 from .data.compressed import SUFFIX
 from .datasection import DataEntry, load_entry
 from .errors import InputError
@@ -16,6 +16,8 @@ DEFAULT_RADIUS = 3.0
 """arcsec."""
 
 _OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
+_OF_FORMAT = {"out_sign": "sign", "out_uv_unit": "uv_unit", "precision": "precision", "telescope": "telescope"}
+"""Settings that are options of the format of OUT."""
 
 
 def convert(paths, options, settings, note=lambda _: None):
@@ -24,7 +26,8 @@ def convert(paths, options, settings, note=lambda _: None):
     Args:
         paths: (IN, OUT), or (OUT,) with settings["model"].
         options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model; None or false where not given.
+        settings: radius, pixel_scale, center, pixel_window, weights, model, and of files of visibilities format,
+            out_sign, out_uv_unit, precision, telescope; None or false where not given.
         note: called with sentences about the data.
 
     Raises:
@@ -32,15 +35,18 @@ def convert(paths, options, settings, note=lambda _: None):
     """
     settings = {key: value for key, value in settings.items() if value is not None and value is not False}
     source, out = _split(paths, settings)
-    check_writable(out)
+    check_writable(out, settings.get("format"))
     started = time.perf_counter()
     if Path(out).suffix.lower() == SUFFIX:
+        for key in ("format", *_OF_FORMAT):
+            if key in settings:
+                raise InputError(f"--{key.replace('_', '-')} is for files of visibilities, got {out}")
         facts = _compress(source, out, options, settings, note)
     else:
         for key in _OF_COMPRESSED:
             if key in settings:
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        facts = _rewrite(source, out, options, settings.get("weights", "file"), note)
+        facts = _rewrite(source, out, options, settings, note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -182,15 +188,19 @@ def _what_to_reduce(source, options, settings):
     return [entry], plane
 
 
-def _rewrite(source, out, options, weights, note):
+def _rewrite(source, out, options, settings, note):
     data = read(source, **options)
-    data, sentence = apply_weights(data, weights)
+    data, sentence = apply_weights(data, settings.get("weights", "file"))
     note(f"{data.name}: {sentence}")
-    write(data, out)
+    form = settings.get("format") or format_of_name(out)
+    chosen = {option: settings[key] for key, option in _OF_FORMAT.items() if key in settings}
+    if form == "npz":
+        chosen |= {"source": str(source), "weight_scale": sentence}
+    write(data, out, form, **chosen)
     return {
         "output": str(out),
         "inputs": [str(source)],
-        "format": Path(out).suffix.lower().lstrip(".") or "triplet",
+        "format": form,
         "n_visibilities": len(data),
         "bytes_in": _bytes(source),
         "bytes_out": _bytes(out),

@@ -2,7 +2,7 @@
 
 from .coverage import WeightHistogram
 from .fields import count_fields, fields_of, has_fields, largest_field
-from .files import FORMATS, Format, check_writable, is_compressed, read, read_or_stream, stream, write
+from .files import FORMATS, Format, check_writable, format_of_name, is_compressed, read, read_or_stream, stream, write
 from .stream import VisibilityStream
 from .visibilities import Visibilities
 from .weights import apply_weights, weight_factor
@@ -17,6 +17,7 @@ __all__ = [
     "check_writable",
     "count_fields",
     "fields_of",
+    "format_of_name",
     "has_fields",
     "is_compressed",
     "largest_field",

@@ -1,9 +1,9 @@
 """The package's own file, one .npz with a JSON header, and the .npz of others, with other names of arrays.
 
-Version 2 holds u, v, w in metres where the frequency of every visibility is known, else in wavelengths (`uv_unit` of the
-header says which), the weights with the flags beside them, and in its header the sign, units, phase and pointing centre,
-primary beam, telescope, source file, what was done to the weights and the version that wrote it. Version 1 (wavelengths)
-is read as well. There are no pickles in either.
+Version 2 holds u, v, w in metres where the frequency of every visibility is known, else in wavelengths (`uv_unit` of
+the header says which), the weights with the flags beside them, and in its header the sign, units, phase and pointing
+centre, primary beam, telescope, source file, what was done to the weights and the version that wrote it. Version 1
+(wavelengths) is read as well. There are no pickles in either.
 """
 
 import json

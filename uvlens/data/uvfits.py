@@ -14,7 +14,6 @@ from .uvfits_write import DAY, FIRST_DAY
 from .visibilities import Visibilities
 
 
-
 def recognises(path):
     """A FITS file whose first header says GROUPS = T."""
     if path.is_dir():

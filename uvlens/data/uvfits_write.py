@@ -1,6 +1,6 @@
 """UVFITS (random groups), written so that CASA's importuvfits, AIPS and astropy read it.
 
-A row holds what shares time, baseline, field and coordinates; spectral windows are its IFs. What the visibilities do not
+A row holds what shares time, baseline, field and coordinates; spectral windows are its IFs. What the data do not
 have is padded with weight 0, which every reader takes for a flag. CASA refuses Stokes I, so that it is written as two
 equal hands XX and YY of half the weight, whose weighted mean it is. UU, VV, WW are in seconds. In single precision (the
 only one that CASA and AIPS read) each of them, and the day's fraction, is followed by its remainder as a second
@@ -12,7 +12,6 @@ import warnings
 
 import numpy as np
 
-from ..conventions import SPEED_OF_LIGHT
 from ..errors import InputError, UVLensWarning
 from ..primarybeam import GaussianBeam, MixedBeam
 from .uvfits_windows import channel_cells
