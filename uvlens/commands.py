@@ -196,10 +196,16 @@ def fit_model(path, out, resume, note):
     model_file = ModelFile.read(path)
     notes = []
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    data_sets = model_file.load_data(lambda sentence: (notes.append(sentence), note(sentence)))
-    mask = model_file.build_mask(data_sets)
-    model = model_file.build_model(model_file.build_normal(data_sets, mask))
-    note(repr(model.normal))
+
+    def say(sentence):
+        notes.append(sentence)
+        note(sentence)
+
+    skies = model_file.load_data(say)
+    mask = model_file.build_mask(skies)
+    model = model_file.build_model(model_file.build_skies(skies, mask, note=say))
+    for sky in model.skies:
+        note(f"{sky.sky.name}: {sky.normal!r}" if sky.sky.name else repr(sky.normal))
     out = Path(out)
     with Progress() as progress:
         result = fit(
@@ -216,7 +222,7 @@ def fit_model(path, out, resume, note):
     section = [
         dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
     ]
-    result.save(out, data_section=section, phase_center=data_sets[0].phase_center)
+    result.save(out, data_section=section, phase_center=skies[0].data_sets[0].phase_center)
     report = _report_if_possible(out)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]
     lines += [f"{result.n_evaluations} likelihoods, {result.n_gradients} gradients, {result.wall_seconds:.1f} s"]

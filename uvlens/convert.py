@@ -4,13 +4,14 @@ import time
 from pathlib import Path
 
 from .conventions import ARCSEC
-from .data import apply_weights, check_writable, format_of_name, read, write
+from .data import apply_weights, check_writable, format_of_name, is_compressed, read, write
 from .data.compressed import SUFFIX
-from .datasection import DataEntry, load_entry
+from .datasection import DataEntry
 from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
+from .skies import load_skies
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
@@ -130,14 +131,17 @@ def _compress(source, out, options, settings, note):
 
     entries, plane = _what_to_reduce(source, options, settings)
     notes = []
-    data_sets = [load_entry(entry, lambda sentence: (notes.append(sentence), note(sentence))) for entry in entries]
+    skies = load_skies(entries, lambda sentence: (notes.append(sentence), note(sentence)))
+    if len(skies) > 1 or len(skies[0].channels) > 1:
+        raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
+    data_sets = skies[0].data_sets
     mask = plane.build_mask(data_sets)
     reduction = plane.reduce(data_sets, mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(
         out,
-        weights=[mode for entry, data in zip(entries, data_sets) for mode in _weights_of(entry, data)],
+        weights=[mode for entry in entries for mode in _weights_of(entry)],
         sources=[str(entry.file) for entry in entries],
         notes=notes,
         beam=(beam.major, beam.minor, beam.position_angle),
@@ -159,9 +163,9 @@ def _compress(source, out, options, settings, note):
     }
 
 
-def _weights_of(entry, data):
+def _weights_of(entry):
     """What was done to the weights of a data set: one word, or those of a compressed one."""
-    return Reduction.load(entry.file)[1].get("weights", []) if isinstance(data, Reduction) else [entry.weights]
+    return Reduction.load(entry.file)[1].get("weights", []) if is_compressed(entry.file) else [entry.weights]
 
 
 def _what_to_reduce(source, options, settings):

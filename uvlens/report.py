@@ -14,10 +14,10 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .files import write_atomically
-from .normal import Reduction, operator_from_reduction
-from .parse import parse_lens, parse_pixel_source
+from .parse import parse_lens, parse_sources
 from .products import write_fits_products
-from .schema import Section, load_yaml
+from .results import load_skies
+from .schema import load_yaml
 
 LABELS = {
     "theta_E": ("$\\theta_E$", "arcsec"),
@@ -72,9 +72,10 @@ def write_report(directory, truth=None):
     samples, paths, n_chains = _read_samples(directory)
     if truth is None and (directory / "truth.json").exists():
         truth = json.loads((directory / "truth.json").read_text())
-    inversion, geometry = model.invert(jnp.zeros(0))
-    if not (directory / "source.fits").exists():
-        write_fits_products(model, inversion, geometry, directory, phase_center)
+    found = model.inversions(jnp.zeros(0))
+    inversion, geometry = found[0].inversion, found[0].geometry
+    if not list(directory.glob("source*.fits")):
+        write_fits_products(model, found, directory, phase_center)
     figures = _figures(model, inversion, geometry, samples, paths, n_chains, truth or {})
     for name, (figure, _) in figures.items():
         figure.savefig(directory / f"{name}.png")
@@ -116,10 +117,9 @@ def _load_best_model(directory):
             raise InputError(f"{directory}: no {name} here; is it the folder of a finished fit?")
     content = load_yaml(directory / "best_fit.yaml")
     lens = parse_lens(content["lens"], "lens")
-    source = parse_pixel_source(Section(content["source"], "source"))
-    reduction, header = Reduction.load(directory / "normal.npz")
-    normal = operator_from_reduction(reduction, "auto")
-    return Model(normal, lens, source, rays=content["image_plane"]["rays"]), header["phase_center"]
+    source, _ = parse_sources(content["source"])
+    skies, phase_center = load_skies(directory)
+    return Model(skies, lens, source, rays=content["image_plane"]["rays"]), phase_center
 
 
 def _read_samples(directory):

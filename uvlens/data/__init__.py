@@ -1,8 +1,9 @@
 """Visibilities and the files they come from."""
 
 from .coverage import WeightHistogram
-from .fields import count_fields, fields_of, has_fields, largest_field
+from .fields import chosen_fields, count_fields, field_centers, fields_of, has_fields, largest_field
 from .files import FORMATS, Format, check_writable, format_of_name, is_compressed, read, read_or_stream, stream, write
+from .phaseshift import shift_phase_center
 from .stream import VisibilityStream
 from .visibilities import Visibilities
 from .weights import apply_weights, weight_factor
@@ -15,7 +16,9 @@ __all__ = [
     "WeightHistogram",
     "apply_weights",
     "check_writable",
+    "chosen_fields",
     "count_fields",
+    "field_centers",
     "fields_of",
     "format_of_name",
     "has_fields",
@@ -23,6 +26,7 @@ __all__ = [
     "largest_field",
     "read",
     "read_or_stream",
+    "shift_phase_center",
     "stream",
     "weight_factor",
     "write",

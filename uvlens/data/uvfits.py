@@ -66,7 +66,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
     def each(values):
         return np.broadcast_to(np.asarray(values)[keep][:, None, None], vis.shape).ravel()
 
-    has_antennas, has_times, has_center, has_w = (header.get(f"UVLENS{key}", True) for key in ("AN", "TI", "PC", "W"))
+    has_antennas, has_times, has_w = (header.get(f"UVLENS{key}", True) for key in ("AN", "TI", "W"))
     if not np.any(weight > 0.0):
         raise InputError(f"{path}: all {weight.size} visibilities are flagged")
     return Visibilities(
@@ -83,7 +83,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
         channel_width=np.broadcast_to(width, frequency.shape).ravel() if np.any(width > 0.0) else None,
         field=np.full(vis.size, number),
         spw=np.broadcast_to(windows[:, None], vis.shape).ravel(),
-        phase_center=center if has_center else None,
+        phase_center=center,
         pointing_center=pointing,
         primary_beam=beam_of_dishes(diameters),
         name=path.name,
@@ -105,6 +105,20 @@ def count_fields(path):
         names = {int(n): str(name).strip() for n, name in zip(table["ID. NO."], table["SOURCE"])}
         numbers, rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
         return {int(number): (names.get(int(number), "?"), int(n)) for number, n in zip(numbers, rows)}
+
+
+def field_centers(path):
+    """{source number: phase centre (ra, dec) [deg], or None}."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as file:
+        header, groups = file[0].header, file[0].data
+        tables = {hdu.name: hdu for hdu in file[1:]}
+        if groups is None or "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+            return {1: _center_of_header(header)}
+        table = tables["AIPS SU"].data
+        places = zip(table["ID. NO."], table["RAEPO"], table["DECEPO"])
+        return {int(number): (float(ra), float(dec)) for number, ra, dec in places}
 
 
 def _axes(path, header):
@@ -207,6 +221,8 @@ def _source(path, asked, groups, tables, header):
 
 
 def _center_of_header(header):
+    if not header.get("UVLENSPC", True):
+        return None
     kinds = {str(header.get(f"CTYPE{i}", "")).strip()[:4].rstrip("-"): i for i in range(2, header["NAXIS"] + 1)}
     if "RA" in kinds and "DEC" in kinds:
         return float(header[f"CRVAL{kinds['RA']}"]), float(header[f"CRVAL{kinds['DEC']}"])

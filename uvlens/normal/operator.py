@@ -28,13 +28,13 @@ class AbstractNormalOperator(eqx.Module):
     """W = sum_k w_k cos 2 pi u_k.(x_i - x_j) on the N pixels of a mask, with the dirty image and the constants.
 
     Attributes:
-        dirty_image: d~, shape (N,) [Jy^-1].
+        dirty_image: d~, shape (N,) [Jy^-1]; (C, N) for C channels that share W (see `shared`).
         products: compiled products for a CPU (HostProducts), None where numba is missing.
         reduction: the host-side sums it was made from (not traced by JAX).
         choice: why `method="auto"` took it; None if it was asked for by name.
     """
 
-    dirty_image: eqx.AbstractVar[Float[Array, " N"]]
+    dirty_image: eqx.AbstractVar[Float[Array, "*C N"]]
     products: eqx.AbstractVar[Any]
     reduction: eqx.AbstractVar[Reduction]
     choice: eqx.AbstractVar[str | None]
