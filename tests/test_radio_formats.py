@@ -1,7 +1,6 @@
 """Measurement sets and UVFITS: made here with astropy, and CASA's own with what CASA says about them."""
 
 import sys
-import tarfile
 
 import numpy as np
 import pytest
@@ -206,16 +205,6 @@ def test_without_a_casacore_library_the_line_says_what_to_install(tmp_path, monk
         monkeypatch.setitem(sys.modules, module, None)
     result = CliRunner().invoke(main, ["info", str(tmp_path / "a.ms")])
     assert result.exit_code == 2 and "pip install 'uvlens[ms]'" in result.stderr
-
-
-@pytest.fixture(scope="session")
-def casa(data_folder, tmp_path_factory):
-    """Folder of CASA's measurement sets, unpacked."""
-    folder = tmp_path_factory.mktemp("casa")
-    for path in (data_folder / "casa").glob("*.ms.tar.gz"):
-        with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
-    return folder
 
 
 @pytest.mark.realdata

@@ -94,10 +94,13 @@ def _array(file):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with open(file, "rb") as raw, fits.open(raw, memmap=False) as hdus:
-            if hdus[0].data is None:
-                raise InputError(f"{file}: no array in the first HDU")
-            return np.asarray(hdus[0].data, dtype=np.float64)
+        try:
+            with open(file, "rb") as raw, fits.open(raw, memmap=False) as hdus:
+                if hdus[0].data is None:
+                    raise InputError(f"{file}: no array in the first HDU")
+                return np.asarray(hdus[0].data, dtype=np.float64)
+        except fits.VerifyError as error:
+            raise InputError(f"{file}: not a readable FITS file") from error
 
 
 def _numbers(meta, n):

@@ -5,6 +5,8 @@ table. The sign is that of a measurement set. A weight <= 0 means flagged. Coord
 hold to about 5e-6 of the longest baseline. Files of `uvfits_write` say in UVLENS* keywords what was not known.
 """
 
+import contextlib
+
 import numpy as np
 
 from ..errors import InputError
@@ -37,9 +39,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
     Raises:
         InputError: a file that is cut or has no complex groups, no such source (those there are listed).
     """
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         if groups is None or len(groups) == 0:
             raise InputError(f"{path}: a UVFITS file without visibilities")
@@ -92,9 +92,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
 
 def count_fields(path):
     """{source number: (name, rows)}."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         if groups is None or len(groups) == 0:
             raise InputError(f"{path}: a UVFITS file without visibilities")
@@ -109,9 +107,7 @@ def count_fields(path):
 
 def field_centers(path):
     """{source number: phase centre (ra, dec) [deg], or None}."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         tables = {hdu.name: hdu for hdu in file[1:]}
         if groups is None or "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
@@ -119,6 +115,18 @@ def field_centers(path):
         table = tables["AIPS SU"].data
         places = zip(table["ID. NO."], table["RAEPO"], table["DECEPO"])
         return {int(number): (float(ra), float(dec)) for number, ra, dec in places}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """The file; a header that astropy cannot parse is a ValueError."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, memmap=False) as file:
+            yield file
+    except fits.VerifyError as error:
+        raise ValueError(str(error)) from error
 
 
 def _axes(path, header):

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 
 _TOLERANCE = 1e-4
-"""Of the channel spacing, by which a channel may be off its place."""
+"""Of the channel spacing, by which a channel may be off its place; and 1e-8 of its frequency."""
 
 
 class Cells(NamedTuple):
@@ -80,7 +80,11 @@ def _spectrum(frequency):
     step = (different[-1] - different[0]) / place[-1]
     place = np.rint((different - different[0]) / step)
     off = np.abs(different[0] + place * step - different).max()
-    if off > _TOLERANCE * step or place[-1] + 1 > 10 * len(different) or len(np.unique(place)) < len(place):
+    if (
+        off > min(_TOLERANCE * step, 1e-8 * different[0])
+        or place[-1] + 1 > 10 * len(different)
+        or len(np.unique(place)) < len(place)
+    ):
         return None
     return different[0], step, int(place[-1]) + 1, place.astype(int)[inverse]
 
