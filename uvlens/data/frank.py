@@ -46,11 +46,12 @@ def read(path, *, uv_unit=None):
         raise InputError(f'{path}: the header says u in {said!r}; give uv_unit="lambda" or uv_unit="m"')
     with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file if key not in ("header", "units")}
-    if uv_unit is None and said is None:
-        refuse_ambiguous(path, (arrays[key] for key in "uv"))
     if "spws" in arrays:
         arrays["spw"] = arrays.pop("spws")
-    return from_arrays(path, arrays, uv_unit or said)
+    data = from_arrays(path, arrays, uv_unit or said)
+    if uv_unit is None and said is None:
+        refuse_ambiguous(path, (data.u, data.v))
+    return data
 
 
 def write(data, path):

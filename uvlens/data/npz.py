@@ -60,9 +60,10 @@ def read(path, *, uv_unit=None):
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: an .npz that is cut short or damaged")
     with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-        if "header" not in file and uv_unit is None and all(key in file for key in "uv"):
-            refuse_ambiguous(path, (file[key] for key in "uv"))
-        return from_arrays(path, file, uv_unit)
+        data = from_arrays(path, file, uv_unit)
+        if "header" not in file and uv_unit is None:
+            refuse_ambiguous(path, (data.u, data.v))
+        return data
 
 
 def refuse_ambiguous(path, lengths):
