@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
+from . import compressed, measurement_set, ms_write, npz, npz_stream, triplet, uvfits, uvtable, visilens
 from .stream import VisibilityStream
 
 CHUNK = 2**20
@@ -114,10 +114,11 @@ def write(data, path, format=None, **options):
 
     Args:
         data: Visibilities.
-        path: ending in .npz (keeps everything), .txt or .dat (text table), .bin (visilens), or a folder, one
-            that exists or a name that ends in "/" (triplet).
-        format: "npz", "uvtable", "visilens" or "triplet", whatever the name.
-        **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table).
+        path: ending in .npz (keeps everything), .ms (measurement set), .txt or .dat (text table), .bin (visilens), or
+            a folder, one that exists or a name that ends in "/" (triplet).
+        format: "npz", "measurement set", "uvtable", "visilens" or "triplet", whatever the name.
+        **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table), `telescope` (measurement
+            set).
     """
     is_folder = os.fspath(path).endswith(("/", os.sep)) if isinstance(path, str | os.PathLike) else False
     path = as_path(path)
@@ -135,9 +136,11 @@ def check_writable(path):
     """Refuse a name that `write` could not use, before anything is computed."""
     is_folder = os.fspath(path).endswith(("/", os.sep))
     path = as_path(path)
-    _format_of_name(path, is_folder)
+    form = _format_of_name(path, is_folder)
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
+    if form.write is ms_write.write:
+        ms_write.check_target(path)
 
 
 _DAMAGE = (
@@ -168,7 +171,7 @@ FORMATS = (
         "measurement set",
         measurement_set.recognises,
         measurement_set.read,
-        _write_not_yet("a measurement set"),
+        ms_write.write,
         (".ms",),
     ),
     Format(
@@ -229,13 +232,13 @@ def format_of_content(path):
 
 def _format_of_name(path, is_folder):
     for form in FORMATS:
-        if path.suffix.lower() in form.suffixes and not is_folder:
+        if path.suffix.lower() in form.suffixes and (not is_folder or form.read is measurement_set.read):
             return form
     if measurement_set.recognises(path):
         return _format_called("measurement set")
     if is_folder or path.is_dir():
         return _format_called("triplet")
-    wanted = "a name that ends in .npz, .txt, .dat, .bin or / (or format=)"
+    wanted = "a name that ends in .npz, .ms, .txt, .dat, .bin or / (or format=)"
     raise InputError(f"{path}: the name says no format, wanted {wanted}")
 
 
