@@ -23,8 +23,6 @@ class SetExport:
         self.fitted = measurement_set._data_column(path, self.main.columns, entries[0].options.get("column"))
         self.numbers = {key: self.main.column(key) for key in ("FIELD_ID", "DATA_DESC_ID", "ANTENNA1", "ANTENNA2")}
         self.windows = measurement_set.Windows(path)
-        if in_place and self.fitted in columns:
-            raise InputError(f"{path}: {self.fitted} was fitted and would be lost; name another column, or a copy")
         fields = Table(path / "FIELD")
         names, there = [str(name) for name in fields.column("NAME")], np.unique(self.numbers["FIELD_ID"])
         diameters = Table(path / "ANTENNA").column("DISH_DIAMETER")
@@ -37,6 +35,8 @@ class SetExport:
                     number, {"phase_center": center, "primary_beam": beam_of_entry(entry, diameters)}
                 )
         check_columns(path, columns)
+        if in_place and self.fitted in columns:
+            raise InputError(f"{path}: {self.fitted} was fitted and would be lost; name another column, or a copy")
 
     def run(self, target, predict):
         """Write to the set itself or to a copy; how many visibilities were predicted."""

@@ -7,7 +7,7 @@ from .errors import InputError
 from .nufft import type2
 from .wcs import sky_offset
 
-BEAM_TOLERANCE = 1e-5
+BEAM_TOLERANCE = 1e-6
 """Largest error of A on the mask from taking one frequency for neighbouring channels."""
 _SAME_CENTER = 1e-9
 """Degrees."""

@@ -4,6 +4,7 @@ A column is filled under another name and takes its own when it is whole: a run 
 UVLENS_PARTIAL, which the next one removes. Everything else in the set stays as it is, bit for bit.
 """
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -34,8 +35,7 @@ def check_columns(path, names):
                 raise InputError(f"{path}: {name} holds the data as they were taken and is never written; name another")
             if name not in there:
                 continue
-            kind = table.getcoldesc(name)[name] if name in table.getcoldesc(name) else table.getcoldesc(name)
-            if "complex" not in str(kind.get("valueType", "")).lower():
+            if "complex" not in table.tabledesc()[name]["valueType"].lower():
                 raise InputError(f"{path}: the column {name} is there and holds no visibilities; name another")
             found = _cell(table, name)
             if found is not None and found != cells:
@@ -76,10 +76,11 @@ def write_columns(path, names, blocks, shape):
         for name in names:
             _drop(path, [name])
             _taql(path, f"RENAME COLUMN {partial[name]} TO {name}")
-    except Exception as error:
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            _drop(path, partial.values())
         if is_library_error(error):
             raise InputError(f"{path}: cannot be written: {first_line(error)}") from error
-        _drop(path, partial.values())
         raise
 
 
