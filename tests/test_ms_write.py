@@ -215,7 +215,7 @@ def test_wrong_targets_are_refused_and_a_set_is_replaced(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ms_write, "_write_array", stop)
+        patch.setattr(ms_write, "write_subtables", stop)
         with pytest.raises(KeyboardInterrupt):
             uvl.write(data, tmp_path / "a.ms")
     assert np.allclose(uvl.read(tmp_path / "a.ms").weight, twice.weight)
