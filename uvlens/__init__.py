@@ -26,6 +26,7 @@ _HOMES = {
     "model": ("Model", "PixelSource", "Positions", "Source"),
     "normal": ("load_normal_operator", "normal_operator"),
     "nufft": ("type1", "type2"),
+    "prediction": ("predict",),
     "priors": ("LogNormal", "LogUniform", "Normal", "SameAs", "TruncNormal", "Uniform"),
     "results": ("Result", "load_results"),
     "simulate": ("observe",),

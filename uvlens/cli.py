@@ -264,6 +264,28 @@ def fit(model, out, resume, show_model, as_json):
 
 
 @main.command()
+@click.argument("directory", metavar="FIT_DIR")
+@click.argument("out", required=False)
+@click.option("--what", type=click.Choice(["model", "residual"]), default="model", show_default=True)
+@click.option("--column", help="Of a measurement set; without OUT it is written into the set that was fitted.")
+@click.option("--data", help="File to predict for; default: the one that was fitted.")
+@click.option("--field", help="Number or name of the field in DATA; default: that of the fit.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def export(directory, out, what, column, data, field, as_json):
+    """Model visibilities of a fit, or data - model, at every visibility of the file that was fitted.
+
+    OUT.ms is a copy of the measurement set with MODEL_DATA (and CORRECTED_DATA = data - model for a residual), ready
+    for tclean; OUT.uvfits a copy of a UVFITS file; other names are written as `uvlens convert` does.
+    """
+    from .export import export as run
+
+    facts = run(directory, out, what=what, column=column, data=data, field=field, note=_note)
+    where = f"{', '.join(facts['columns'])} of " if facts["columns"] else ""
+    done = f"{facts['n_visibilities']:,} visibilities predicted, {where}{facts['output']} written"
+    _print_json(facts) if as_json else _note(done)
+
+
+@main.command()
 @click.option("--quick", is_flag=True, help="The smallest case, three calls each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def benchmark(quick, as_json):

@@ -114,8 +114,12 @@ def _compiled_length(length):
 def _finufft2(image, u, v, grid, eps):
     from jax_finufft import nufft2
 
-    vis = nufft2(image, *_radians_per_pixel(u, v, grid), eps=eps, iflag=+1)
-    return np.asarray(vis) * _origin_phase(u, v, grid)
+    points = _radians_per_pixel(u, v, grid)
+    padding = _compiled_length(len(u)) - len(u)
+    if padding:
+        points = [np.pad(axis, (0, padding)) for axis in points]
+    vis = np.asarray(nufft2(image, *points, eps=eps, iflag=+1))
+    return vis[: len(u)] * _origin_phase(u, v, grid)
 
 
 def _dft_factors(u, v, grid, size=4096):

@@ -68,7 +68,7 @@ def write_report(directory, truth=None):
     """
     directory = Path(directory)
     summary = _read_summary(directory)
-    model, phase_center = _load_best_model(directory)
+    model, phase_center = load_best_model(directory)
     samples, paths, n_chains = _read_samples(directory)
     if truth is None and (directory / "truth.json").exists():
         truth = json.loads((directory / "truth.json").read_text())
@@ -107,7 +107,7 @@ def _read_summary(directory):
         raise InputError(f"{directory}/summary.json: {error}") from None
 
 
-def _load_best_model(directory):
+def load_best_model(directory):
     """(model at the best fit, phase centre)."""
     from .model import Model
 

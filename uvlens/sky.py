@@ -39,6 +39,7 @@ class Sky(eqx.Module):
         shared: the SharedChannels of an operator with C channels, or None.
         spectral: the SpectralReduction of a source whose spectral index is a parameter, or None: the index, if the
             source has one, is in the sums of `normal` already.
+        law: (alpha, nu_0) of an index that is in the sums of `normal`, or None.
     """
 
     normal: AbstractNormalOperator
@@ -47,12 +48,14 @@ class Sky(eqx.Module):
     source: int = eqx.field(static=True)
     frequencies: tuple[float, ...] | None = eqx.field(static=True)
     spectral: SpectralReduction | None = eqx.field(static=True)
+    law: tuple[float, float] | None = eqx.field(static=True)
 
-    def __init__(self, normal, name="", source=0, frequencies=None, shared=None, spectral=None):
+    def __init__(self, normal, name="", source=0, frequencies=None, shared=None, spectral=None, law=None):
         self.normal = normal
         self.name, self.source = name, source
         self.frequencies = None if frequencies is None else tuple(float(f) for f in frequencies)
         self.shared, self.spectral = shared, spectral
+        self.law = None if law is None else (float(law[0]), float(law[1]))
 
     @property
     def n_channels(self):
@@ -156,7 +159,8 @@ class FittedSky(eqx.Module):
         if self.sky.spectral is None:
             return self.sky
         operator = operator_from_reduction(self.sky.spectral.at(float(index)), "auto")
-        return Sky(operator, self.sky.name, self.sky.source, self.sky.frequencies)
+        law = (float(index), self.sky.spectral.reference_frequency)
+        return Sky(operator, self.sky.name, self.sky.source, self.sky.frequencies, law=law)
 
     def inversions(self, mapper, lam, log_det_h, index=None):
         """[Inversion] of the channels, sources in Jy/arcsec^2."""

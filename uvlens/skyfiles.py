@@ -11,7 +11,7 @@ def save_skies(skies, directory, phase_center):
         own, frequencies = one.sky, one.sky.frequencies or [None]
         reductions = [own.normal.reduction] if own.shared is None else own.shared.channels
         for reduction, frequency in zip(reductions, frequencies):
-            said = {"sky": i, "name": own.name, "source": own.source, "frequency": frequency}
+            said = {"sky": i, "name": own.name, "source": own.source, "frequency": frequency, "law": own.law}
             parts.append((reduction, one.normal.method, said))
     for i, (reduction, method, said) in enumerate(parts):
         file = directory / (f"normal.{i}.npz" if i else "normal.npz")
@@ -31,5 +31,5 @@ def load_skies(directory):
         shared = share_curvature([reduction for reduction, _ in parts]) if len(parts) > 1 else None
         operator = operator_from_reduction(parts[0][0] if shared is None else shared.reduction, "auto")
         known = None if frequencies[0] is None else frequencies
-        skies.append(Sky(operator, said.get("name", ""), said.get("source", 0), known, shared))
+        skies.append(Sky(operator, said.get("name", ""), said.get("source", 0), known, shared, law=said.get("law")))
     return skies, header["phase_center"]

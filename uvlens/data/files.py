@@ -15,6 +15,7 @@ from . import (
     frank,
     measurement_set,
     mpol,
+    ms_write,
     npz,
     npz_stream,
     pyuvimage,
@@ -128,11 +129,11 @@ def write(data, path, format=None, **options):
 
     Args:
         data: Visibilities.
-        path: ending in .npz (keeps everything), .uvfits, .txt or .dat (text table; .gz, .bz2), .bin (visilens), or a
-            folder, one that exists or a name that ends in "/" (triplet).
-        format: "npz", "uvfits", "uvtable", "frank", "visilens" or "triplet", whatever the name.
+        path: ending in .npz (keeps everything), .ms (measurement set), .uvfits, .txt or .dat (text table; .gz, .bz2),
+            .bin (visilens), or a folder, one that exists or a name that ends in "/" (triplet).
+        format: "npz", "measurement set", "uvfits", "uvtable", "frank", "visilens" or "triplet", whatever the name.
         **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table), `precision` (UVFITS),
-            `telescope` (UVFITS, npz), `source` and `weight_scale` (npz).
+            `telescope` (measurement set, UVFITS, npz), `source` and `weight_scale` (npz).
     """
     form = _format_called(format or format_of_name(path))
     path = as_path(path)
@@ -157,10 +158,12 @@ def format_of_name(path):
 
 def check_writable(path, format=None):
     """Refuse a name or a format that `write` could not use, before anything is computed."""
-    _format_called(format or format_of_name(path))
+    form = _format_called(format or format_of_name(path))
     path = as_path(path)
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
+    if form.write is ms_write.write:
+        ms_write.check_target(path)
 
 
 _DAMAGE = (
@@ -193,7 +196,7 @@ FORMATS = (
         "measurement set",
         measurement_set.recognises,
         measurement_set.read,
-        _write_not_yet("a measurement set"),
+        ms_write.write,
         (".ms",),
     ),
     Format(
@@ -258,13 +261,13 @@ def format_of_content(path):
 
 def _format_of_name(path, is_folder):
     for form in FORMATS:
-        if path.name.lower().endswith(form.suffixes) and not is_folder:
+        if path.name.lower().endswith(form.suffixes) and (not is_folder or form.read is measurement_set.read):
             return form
     if measurement_set.recognises(path):
         return _format_called("measurement set")
     if is_folder or path.is_dir():
         return _format_called("triplet")
-    wanted = "a name that ends in .npz, .uvfits, .txt, .dat, .bin or / (or format=, --format)"
+    wanted = "a name that ends in .npz, .ms, .uvfits, .txt, .dat, .bin or / (or format=, --format)"
     raise InputError(f"{path}: the name says no format, wanted {wanted}")
 
 
