@@ -1,6 +1,7 @@
 """Shared fixtures: small data whose brute force is quick, and the folder of telescope data."""
 
 import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,16 @@ def data_folder():
     folder = Path(os.environ.get("UVLENS_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no telescope data at {folder}: set UVLENS_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def casa(data_folder, tmp_path_factory):
+    """Folder of CASA's measurement sets, unpacked."""
+    folder = tmp_path_factory.mktemp("casa")
+    for path in (data_folder / "casa").glob("*.ms.tar.gz"):
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
     return folder
 
 

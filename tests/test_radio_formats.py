@@ -1,7 +1,6 @@
 """Measurement sets and UVFITS: made here with astropy, and CASA's own with what CASA says about them."""
 
 import sys
-import tarfile
 
 import numpy as np
 import pytest
@@ -207,16 +206,6 @@ def test_without_a_casacore_library_the_line_says_what_to_install(tmp_path, monk
     assert result.exit_code == 2 and "pip install 'uvlens[ms]'" in result.stderr
 
 
-@pytest.fixture(scope="session")
-def casa(data_folder, tmp_path_factory):
-    """Folder of CASA's measurement sets, unpacked."""
-    folder = tmp_path_factory.mktemp("casa")
-    for path in (data_folder / "casa").glob("*.ms.tar.gz"):
-        with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
-    return folder
-
-
 @pytest.mark.realdata
 def test_point_of_casa(casa):
     """1 Jy at East +1.0, North +0.5, the w term included, to 1e-7 (float32 visibilities)."""
@@ -243,7 +232,7 @@ def test_weights_and_flags_are_casas(casa):
     for name, field in (("small", 1), ("sma", None)):
         data = uvl.read(casa / f"{name}.ms", field=field)
         for spw in (0, 1):
-            assert abs(uvl.weight_factor(data.select(data.spw == spw))[0] - 1.0) < 0.015
+            assert abs(uvl.weight_factor(data.select(data.spw == spw))[0] - 1.0) < 0.01  # expected error 0.5 %
     assert len(uvl.read(casa / "varychan.ms")) == 4320  # windows of 4 and 20 channels
     assert len(uvl.read(casa / "wtspec.ms")) == 28_896  # WEIGHT_SPECTRUM
 

@@ -130,7 +130,9 @@ def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit
 @click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
 @click.option("--pixel-window", is_flag=True, help="OUT.uvlens: divide out the response of a square pixel.")
 @click.option(
-    "--weights", type=click.Choice(["rescale", "file", "differences"]), help="Default: rescale for OUT.uvlens."
+    "--weights",
+    type=click.Choice(["rescale", "antennas", "file", "differences"]),
+    help="Default: rescale for OUT.uvlens.",
 )
 @click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
 @click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")

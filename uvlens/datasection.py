@@ -28,7 +28,7 @@ class DataEntry:
 def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()
-    weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
+    weights = section.choice("weights", ["rescale", "antennas", "file", "differences"], "rescale")
     for key, what in _LATER.items():
         if section.get(key) is not None:
             raise InputError(f"{section.name(key)}: {what} is not available in this version")
