@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, UVLensWarning
-from .scatter import antenna_factors, is_usable, pairs, scatter_in_runs
+from .scatter import LONGEST_RUN, antenna_factors, is_usable, pairs, scatter_in_runs
 from .stream import VisibilityStream
 
 _FEWEST = 100
@@ -40,7 +40,8 @@ def weight_factor(data):
 
     with chi^2_r about a straight line through each run of up to 8 integrations of one baseline, field and channel (see
     `scatter.scatter_in_runs`), n_r its complex degrees of freedom. Where the source changes too much along the runs,
-    so that pairs of neighbours say more than 4 sigma more, the pairs count.
+    so that pairs of neighbours say more than 4 sigma more, or where no time is known and runs may hide gaps, the pairs
+    count.
 
     Args:
         data: Visibilities.
@@ -49,11 +50,10 @@ def weight_factor(data):
         (factor, relative_error, n): n the independent differences; or None where it cannot be estimated: antennas
         unknown, fewer than 100 of them, or no scatter at all.
     """
-    long = _factor(scatter_in_runs(data))
-    if long is None:
-        return None
-    short = _factor(scatter_in_runs(data, 2))
-    if short is not None and short[0] > long[0] * (1.0 + 4.0 * short[1]):
+    long, short = (_factor(scatter_in_runs(data, longest)) for longest in (LONGEST_RUN, 2))
+    if data.time is None or short is None or long is None:
+        return short
+    if short[0] > long[0] * (1.0 + 4.0 * short[1]):
         return short
     return long
 
@@ -119,7 +119,7 @@ def _rescale_antennas(data, scale):
         if not np.any(data.weight[which] > 0.0):
             continue
         part = data.select(which)
-        estimate = antenna_factors(part)
+        estimate = antenna_factors(part, 2 if part.time is None else LONGEST_RUN)
         if estimate is None:
             sentence = f"weights as in the file: {_TOO_FEW} to tell the antennas apart; on the whole {scale}"
             warnings.warn(f"{data.name}: {sentence}", UVLensWarning, stacklevel=3)
