@@ -51,9 +51,9 @@ def weight_factor(data):
         unknown, fewer than 100 of them, or no scatter at all.
     """
     long, short = (_factor(scatter_in_runs(data, longest)) for longest in (LONGEST_RUN, 2))
-    if data.time is None or short is None or long is None:
+    if data.time is None or long is None:
         return short
-    if short[0] > long[0] * (1.0 + 4.0 * short[1]):
+    if short is not None and short[0] > long[0] * (1.0 + 4.0 * short[1]):
         return short
     return long
 
