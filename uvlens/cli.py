@@ -93,10 +93,11 @@ def demo(out, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(data, sign, uv_unit, as_json, **selection):
     """What is in a file of visibilities."""
-    from .commands import describe_data, print_facts
+    from .describe import describe_data
+    from .infopage import info_page
 
     facts = describe_data(data, _read_options(sign, uv_unit, **selection))
-    _print_json(facts) if as_json else print_facts(facts)
+    _print_json(facts) if as_json else click.echo(info_page(facts))
 
 
 @main.command()
@@ -114,7 +115,7 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
 def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit, as_json, **selection):
     """Dirty image and beam of a file of visibilities."""
-    from .commands import write_dirty_image
+    from .dirty import write_dirty_image
 
     options = _read_options(sign, uv_unit, **selection)
     how = {"weighting": weighting, "robust": robust, "taper": taper}

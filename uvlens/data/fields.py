@@ -1,7 +1,10 @@
 """The fields (sources) of files that hold several."""
 
+import numpy as np
+
 from . import measurement_set, uvfits
 from .files import as_path, format_of_content, reading
+from .tables import Table
 
 
 def has_fields(path):
@@ -28,3 +31,15 @@ def largest_field(path):
     number = max(fields, key=lambda key: fields[key][1])
     listed = ", ".join(f"{key} ({name}, {rows:,} rows)" for key, (name, rows) in fields.items())
     return number, listed if len(fields) > 1 else ""
+
+
+def centers_of(path):
+    """{field number: (ra, dec) of its phase centre [deg]} of a measurement set with several fields, else {}."""
+    path = as_path(path)
+    form = format_of_content(path)
+    if form.read is not measurement_set.read:
+        return {}
+    with reading(path, form):
+        fields, numbers = Table(path / "FIELD"), count_fields(path)
+        centers = {n: np.degrees(fields.column("PHASE_DIR", [n]).reshape(-1)[:2]) for n in numbers}
+    return {n: (float(ra % 360.0), float(dec)) for n, (ra, dec) in centers.items()} if len(centers) > 1 else {}
