@@ -33,7 +33,7 @@ def describe_data(path, options):
         return describe_compressed(path)
     data, remarks = read_one_field(path, options)
     good = data.unflagged()
-    windows, said = _windows(data)
+    windows, said = windows_of(data)
     beam = synthesized_beam(good.u, good.v, good.weight)
     center = data.phase_center
     field = [0] if good.field is None else np.unique(good.field).tolist()
@@ -60,9 +60,9 @@ def describe_data(path, options):
         "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
         "sensitivity_jy_beam": good.sensitivity,
         "suggested_pixel_scale": good.suggested_pixel_scale(),
-        "largest_scale": 0.6 / (max(float(good.uv_distance.min()), 1.0) * ARCSEC),
+        "largest_scale": _largest_scale(good),
     }
-    facts |= _emission(_rescaled(good, windows), facts)
+    facts |= _emission(_rescaled(good, windows))
     facts |= _limits(good, facts["suggested_mask_radius"])
     return facts | {"warnings": remarks + said}
 
@@ -76,7 +76,7 @@ def read_one_field(path, options):
     return read(path, field=name, **options), remarks
 
 
-def _windows(data):
+def windows_of(data):
     """Facts of each spectral window, and warnings."""
     numbers = [None] if data.spw is None else np.unique(data.spw)
     windows, remarks = [], []
@@ -168,17 +168,40 @@ def _range_in_metres(data):
     return [float(length.min()), float(length.max())]
 
 
-def _emission(data, facts):
-    """What a quick CLEAN of the field finds; weights as the scatter shows them."""
-    width = data.primary_beam_fwhm or min(2.0 * facts["largest_scale"], 384.0 * facts["suggested_pixel_scale"])
+def survey(data):
+    """(CleanImage, DirtySums, radius about (0, 0) that holds the emission or None) of the primary beam's field.
+
+    Where the field is too large for one image at full resolution, a coarse one finds the emission and a fine one of
+    that part is returned.
+    """
+    scale = data.suggested_pixel_scale()
+    width = data.primary_beam_fwhm or min(2.0 * _largest_scale(data), 384.0 * scale)
     part, grid = survey_grid(data, width)
     cleaned, sums, reach = _cleaned(part, grid)
     if len(part) < len(data) and reach is not None:
         part, grid = survey_grid(data, 2.0 * reach)
         cleaned, sums, _ = _cleaned(part, grid)
+    return cleaned, sums, reach
+
+
+def _cleaned(data, grid):
+    sums = dirty_sums(data, grid)
+    cleaned = clean(sums)
+    return cleaned, sums, emission_radius(sums, cleaned)
+
+
+def _largest_scale(data):
+    """0.6 / u_min [arcsec]."""
+    return 0.6 / (max(float(data.uv_distance.min()), 1.0) * ARCSEC)
+
+
+def _emission(data):
+    """What a quick CLEAN of the field finds; weights as the scatter shows them."""
+    cleaned, sums, reach = survey(data)
     proposal = propose_positions(cleaned, reach) if reach is not None else None
     beyond_noise = float(data.weight @ (data.vis.real**2 + data.vis.imag**2)) - 2.0 * len(data)
-    radius = reach if reach is not None else min(3.0, 0.5 * width)
+    x, _ = cleaned.grid.coordinates()
+    radius = reach if reach is not None else min(3.0, float(x.max()))
     return {
         "peak_jy_beam": float(sums.dirty.max() / sums.sum_weight),
         "peak_snr": float(sums.signal_to_noise().max()),
@@ -190,12 +213,6 @@ def _emission(data, facts):
         if proposal is None
         else {"xy": [[one.x, one.y] for one in proposal[0]], "threshold": proposal[1]},
     }
-
-
-def _cleaned(data, grid):
-    sums = dirty_sums(data, grid)
-    cleaned = clean(sums)
-    return cleaned, sums, emission_radius(sums, cleaned)
 
 
 def _limits(data, radius):

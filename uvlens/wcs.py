@@ -64,7 +64,7 @@ def image_header(grid, phase_center=None, unit=None):
     return header
 
 
-def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None):
+def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, extra=None):
     """Write an image [row = y, column = x] as FITS with East to the left.
 
     Args:
@@ -74,6 +74,7 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None):
         phase_center: (ra, dec) in degrees, or None.
         unit: BUNIT.
         beam: Beam, written as BMAJ, BMIN, BPA.
+        extra: {keyword: value} of the header, None left out.
     """
     import io
 
@@ -88,6 +89,7 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None):
             beam.minor / 3600.0,
             beam.position_angle,
         )
+    header.update({key: value for key, value in (extra or {}).items() if value is not None})
     stream = io.BytesIO()
     fits.PrimaryHDU(np.asarray(image)[:, ::-1], header).writeto(stream)
     write_atomically(path, lambda out: out.write(stream.getvalue()))
