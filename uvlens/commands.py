@@ -69,10 +69,15 @@ def fit_model(path, out, resume, note):
         raise InputError(f"--out: expected a folder, got {str(out)!r}")
     model_file = ModelFile.read(path)
     notes = []
+
+    def record(sentence):
+        notes.append(sentence)
+        note(sentence)
+
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    data_sets = model_file.load_data(lambda sentence: (notes.append(sentence), note(sentence)))
+    data_sets = model_file.load_data(record)
     mask = model_file.build_mask(data_sets)
-    model = model_file.build_model(model_file.build_normal(data_sets, mask))
+    model = model_file.build_model(model_file.build_normal(data_sets, mask, note=record))
     note(repr(model.normal))
     out = Path(out)
     with Progress() as progress:

@@ -11,6 +11,7 @@ from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
+from .subtract import prepare
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
@@ -124,9 +125,14 @@ def _compress(source, out, options, settings, note):
 
     entries, plane = _what_to_reduce(source, options, settings)
     notes = []
-    data_sets = [load_entry(entry, lambda sentence: (notes.append(sentence), note(sentence))) for entry in entries]
+
+    def record(sentence):
+        notes.append(sentence)
+        note(sentence)
+
+    data_sets = [load_entry(entry, record) for entry in entries]
     mask = plane.build_mask(data_sets)
-    reduction = plane.reduce(data_sets, mask)
+    reduction = plane.reduce(prepare(entries, data_sets, mask, record), mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(

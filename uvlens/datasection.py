@@ -7,6 +7,7 @@ from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
+from .subtract import parse_components
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
 _LATER = {"channels": "channel handling"}
@@ -15,7 +16,10 @@ _SELECT = ("field", "spw", "stokes", "column")
 
 @dataclasses.dataclass(frozen=True)
 class DataEntry:
-    """One item of `data:`; `given` are the keys that its section has, `uv_range` wavelengths to keep."""
+    """One item of `data:`; `given` are the keys that its section has, `uv_range` wavelengths to keep.
+
+    `subtract` are the Components (uvlens/subtract.py) that are taken out once the mask is known.
+    """
 
     file: Path
     weights: str
@@ -23,6 +27,7 @@ class DataEntry:
     options: dict
     given: frozenset[str] = frozenset()
     uv_range: tuple[float, float] | None = None
+    subtract: tuple = ()
 
 
 def parse_data_entry(section, folder):
@@ -43,8 +48,9 @@ def parse_data_entry(section, folder):
                 raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
         select.finish()
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
+    subtract = parse_components(section.get("subtract") or [], section.name("subtract"))
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range)
+    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, subtract)
 
 
 def load_entry(entry, note=lambda _: None):
@@ -107,7 +113,7 @@ def _load_compressed(entry, note):
         raise InputError(f"{entry.file}: compressed with weights {found}, which {entry.weights} cannot change any more")
     if entry.primary_beam != "auto":
         raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
-    for key in entry.options:
+    for key in [*entry.options, *(["subtract"] if entry.subtract else [])]:
         raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
     note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")
     for sentence in header.get("notes", ()):

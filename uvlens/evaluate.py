@@ -46,7 +46,7 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
     read_seconds = time.perf_counter() - started
     mask = model_file.build_mask(data_sets)
     started = time.perf_counter()
-    quick = model_file.build_normal(data_sets, mask, "auto" if memory else operator)
+    quick = model_file.build_normal(data_sets, mask, "auto" if memory else operator, note)
     reduction_seconds = time.perf_counter() - started
     expected = None
     if memory:

@@ -73,11 +73,13 @@ class ModelFile:
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
         return self.image_plane.build_mask(data_sets)
 
-    def build_normal(self, data_sets, mask, method="auto"):
-        """The normal operator of the data on the mask."""
+    def build_normal(self, data_sets, mask, method="auto", note=lambda _: None):
+        """The normal operator of the data on the mask, less what `subtract:` names; `note` gets the fluxes."""
         from .normal import operator_from_reduction
+        from .subtract import prepare
 
-        return operator_from_reduction(self.image_plane.reduce(data_sets, mask), method)
+        ready = prepare(self.data, data_sets, mask, note)
+        return operator_from_reduction(self.image_plane.reduce(ready, mask), method)
 
     def build_model(self, normal):
         """The Model on a normal operator."""

@@ -31,7 +31,8 @@ def emission_outside(data, mask, threshold=5.0):
     Args:
         data: Visibilities.
         mask: Mask.
-        threshold: in units of the noise, that of the weights or that of the image where that is larger.
+        threshold: in units of the noise, that of the weights or that of the image where that is larger; in a field of
+            many beams one sigma more than the highest of that many draws of noise, (2 ln n)^1/2 + 1.
 
     Returns:
         List of at most three `positions.Peak`, the brightest first.
@@ -47,6 +48,8 @@ def emission_outside(data, mask, threshold=5.0):
     part, grid = survey_grid(data, width, center)
     sums, kept = dirty_sums(part, grid), pixels_of(mask, grid)
     found = []
+    n_beams = sums.grid.pixel_area * np.count_nonzero(~kept) / sums.beam().area
+    threshold = max(threshold, np.sqrt(2.0 * np.log(max(n_beams, 2.0))) + 1.0)
     while len(found) < _MOST_SOURCES:
         rest = rest_outside(sums, kept)
         row, column = np.unravel_index(np.argmax(rest), rest.shape)

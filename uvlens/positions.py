@@ -51,7 +51,7 @@ def refined(image, grid, noise, row, column):
     """The Peak of the parabola through a pixel and its neighbours."""
     offset = []
     for line in (image[row, column - 1 : column + 2], image[row - 1 : row + 2, column]):
-        curvature = line[0] - 2.0 * line[1] + line[2]
+        curvature = line[0] - 2.0 * line[1] + line[2] if np.all(np.isfinite(line)) else 0.0
         offset.append(0.5 * (line[0] - line[2]) / curvature if curvature < 0.0 else 0.0)
     scale = grid.pixel_scale
     x, y = grid.x_axis[column] + offset[0] * scale, grid.y_axis[row] + offset[1] * scale
