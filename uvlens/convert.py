@@ -11,7 +11,8 @@ from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
-from .subtract import prepare
+from .outside import warn_of_emission_outside
+from .subtract import subtract_all
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
@@ -132,7 +133,9 @@ def _compress(source, out, options, settings, note):
 
     data_sets = [load_entry(entry, record) for entry in entries]
     mask = plane.build_mask(data_sets)
-    reduction = plane.reduce(prepare(entries, data_sets, mask, record), mask)
+    data_sets = subtract_all(entries, data_sets, mask, record)
+    reduction = plane.reduce(data_sets, mask)
+    warn_of_emission_outside(data_sets, mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(

@@ -1,6 +1,7 @@
 """`uvlens info`: the facts of a data set, and the page that shows them."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,7 @@ def describe_data(path, options):
     field = [0] if good.field is None else np.unique(good.field).tolist()
     named = fields_of(path) if has_fields(path) else {}
     facts = {
+        "file": Path(path).name,
         "name": data.name,
         "n_visibilities": len(data),
         "n_flagged": len(data) - len(good),

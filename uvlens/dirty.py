@@ -38,7 +38,7 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
     windows, said = windows_of(read)
     data = data.unflagged()
     for remark in remarks + ([sentence] if weights != "file" else said):
-        note(f"{data.name}: {remark}")
+        note(f"{Path(path).name}: {remark}")
     cell = data.suggested_pixel_scale() if cell is None else cell
     if size is None:
         width = data.primary_beam_fwhm or 256 * cell
@@ -52,7 +52,7 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
     extra = {"phase_center": data.phase_center, "beam": dirty.beam, "extra": header}
     write_image(out, dirty.image, dirty.grid, unit="Jy/beam", **extra)
     write_image(f"{base}.psf.fits", dirty.psf, dirty.psf_grid, unit="Jy/beam", **extra)
-    figure = plot_data_image(dirty, f"{data.name}, {_named(**how)}", reach, proposal and proposal[0])
+    figure = plot_data_image(dirty, f"{Path(path).name}, {_named(**how)}", reach, proposal and proposal[0])
     figure.savefig(f"{base}.png")
     beam = dirty.beam
     note(f'beam {beam.major:.3f}" x {beam.minor:.3f}", PA {beam.position_angle:.1f} deg')
@@ -93,7 +93,7 @@ def _object(path, data):
         name = fields_of(path).get(int(data.field[0]), "")
         if name.isascii() and name.strip():
             return name.strip()
-    return Path(data.name).stem
+    return Path(path).stem
 
 
 def _named(weighting="natural", robust=0.5, taper=None):

@@ -7,8 +7,11 @@ from .positions import Peak, positions_line
 
 def info_page(facts):
     """Text of several lines from the facts of `describe_data` or `describe_compressed`."""
+    title = facts.get("file", facts["name"])
+    if facts["name"] not in (title, "visibilities"):
+        title += f" ({facts['name']})"
     groups = [
-        (facts["name"], _data_lines(facts)),
+        (title, _data_lines(facts)),
         ("Spectral windows", _window_lines(facts["spws"])),
         ("Array", _array_lines(facts)),
         ("Natural image", _image_lines(facts)),

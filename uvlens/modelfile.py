@@ -76,10 +76,13 @@ class ModelFile:
     def build_normal(self, data_sets, mask, method="auto", note=lambda _: None):
         """The normal operator of the data on the mask, less what `subtract:` names; `note` gets the fluxes."""
         from .normal import operator_from_reduction
-        from .subtract import prepare
+        from .outside import warn_of_emission_outside
+        from .subtract import subtract_all
 
-        ready = prepare(self.data, data_sets, mask, note)
-        return operator_from_reduction(self.image_plane.reduce(ready, mask), method)
+        ready = subtract_all(self.data, data_sets, mask, note)
+        reduction = self.image_plane.reduce(ready, mask)
+        warn_of_emission_outside(ready, mask)
+        return operator_from_reduction(reduction, method)
 
     def build_model(self, normal):
         """The Model on a normal operator."""

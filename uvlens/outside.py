@@ -47,6 +47,8 @@ def emission_outside(data, mask, threshold=5.0):
         width = min(width, 6.0 * reach)
     part, grid = survey_grid(data, width, center)
     sums, kept = dirty_sums(part, grid), pixels_of(mask, grid)
+    if not kept.any():
+        return []
     found = []
     n_beams = sums.grid.pixel_area * np.count_nonzero(~kept) / sums.beam().area
     threshold = max(threshold, np.sqrt(2.0 * np.log(max(n_beams, 2.0))) + 1.0)
@@ -85,7 +87,8 @@ def pixels_of(mask, grid):
     columns = np.rint((mask.x - grid.x_axis[0]) / grid.pixel_scale).astype(int)
     inside = (rows >= 0) & (rows < grid.shape[0]) & (columns >= 0) & (columns < grid.shape[1])
     kept[rows[inside], columns[inside]] = True
-    return binary_dilation(kept, iterations=int(np.ceil(0.5 * mask.grid.pixel_scale / grid.pixel_scale)))
+    reach = int(np.ceil(0.5 * mask.grid.pixel_scale / grid.pixel_scale))
+    return binary_dilation(kept, np.ones((3, 3)), iterations=reach)
 
 
 def emission_radius(sums, cleaned, threshold=5.0):

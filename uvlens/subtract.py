@@ -15,7 +15,7 @@ from .data.stream import VisibilityStream
 from .emission import DirtySums, dirty_sums, sky_on_pixels, survey_grid
 from .errors import InputError
 from .nufft import type1
-from .outside import pixels_of, warn_of_emission_outside
+from .outside import pixels_of
 from .schema import Section, as_list
 
 _ROUNDS = 30
@@ -68,6 +68,8 @@ def fit_components(data, components, mask):
     width = 2.0 * max(np.abs(mask.x - x0).max(), np.abs(mask.y - y0).max()) + 6.0 * mask.grid.pixel_scale
     part, grid = survey_grid(good, width, mask.grid.center)
     kept, sums = pixels_of(mask, grid), dirty_sums(part, grid)
+    if not kept.any():
+        raise InputError(f"{data.name}: subtract: the mask has no pixel in the field")
     for one in components:
         if np.hypot(mask.x - one.x, mask.y - one.y).min() <= mask.grid.pixel_scale:
             raise InputError(f"{data.name}: subtract: the {one.describe()} lies inside the mask")
@@ -104,18 +106,9 @@ def subtract_components(data, components, mask, note=lambda _: None):
     return dataclasses.replace(data, vis=vis)
 
 
-def prepare(entries, data_sets, mask, note=lambda _: None):
-    """Data sets ready to be reduced on a mask: components subtracted, and a warning where emission is left outside.
-
-    Args:
-        entries: DataEntry of each data set.
-        data_sets: Visibilities, VisibilityStreams and Reductions.
-        mask: Mask.
-        note: called with sentences.
-    """
-    ready = [subtract_components(data, entry.subtract, mask, note) for entry, data in zip(entries, data_sets)]
-    warn_of_emission_outside(ready, mask)
-    return ready
+def subtract_all(entries, data_sets, mask, note=lambda _: None):
+    """Data sets (Visibilities, VisibilityStreams, Reductions) less what the `subtract` of their DataEntry names."""
+    return [subtract_components(data, entry.subtract, mask, note) for entry, data in zip(entries, data_sets)]
 
 
 def parse_components(value, name):
