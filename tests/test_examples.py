@@ -47,7 +47,7 @@ def test_demo_data_and_model_fit_each_other(tmp_path):
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(MODEL))
     model_file = ModelFile.read(tmp_path / "model.yaml")
     data_sets = model_file.load_data()
-    model = model_file.build_model(model_file.build_normal(data_sets, model_file.build_mask(data_sets)))
+    model = model_file.build_model(model_file.build_skies(data_sets, model_file.build_mask(data_sets)))
     vector = np.array([simulation.truth.get(path, 0.01) for path in model.parameters.paths])
     inversion, _ = model.invert(vector)
     expected = 2 * len(data) - float(inversion.effective_parameters)

@@ -166,7 +166,8 @@ lens: {mass: [{profile: SIE, theta_E: 0.5, e1: 0.1, e2: 0.0, center_x: 0.0, cent
 source: {pixels: {mesh: {type: rectangular, shape: [8, 8]}, regularization: {type: gradient, strength: 1.0}}}
 """
     (tmp_path / "model.yaml").write_text(text)
-    (data,) = ModelFile.read(tmp_path / "model.yaml").load_data()
+    (sky,) = ModelFile.read(tmp_path / "model.yaml").load_data()
+    (data,) = sky.data_sets
     assert set(data.spw) == {0} and set(data.field) == {2}
     assert data.uv_distance.min() >= 2e5 and data.uv_distance.max() <= 1e6
     (tmp_path / "model.yaml").write_text(text.replace("stokes", "stoke"))

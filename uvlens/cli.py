@@ -130,9 +130,24 @@ def image(data, out, sign, uv_unit, field, spw, stokes, column, as_json, **setti
         _print_json(facts)
 
 
+def _averaging(command):
+    """The options of averages."""
+    for option in (
+        click.option(
+            "--centroid", type=click.Choice(["all", "weighted"]), help="Of bins flagged in part; default: weighted."
+        ),
+        click.option("--smearing", type=float, help="Largest loss of amplitude at --radius; auto: 0.001."),
+        click.option("--baseline-average", is_flag=True, help="Each baseline as long as --smearing lets it."),
+        click.option("--channel-average", metavar="N|WIDTH|spw|auto", help='Channels in a bin, or "10 MHz".'),
+        click.option("--time-average", metavar="SECONDS|auto", help="Length of a bin."),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("paths", nargs=-1, metavar="[IN] OUT")
-@click.option("--radius", type=float, help="OUT.uvlens: of the mask, a disc [arcsec; default 3.0].")
+@click.option("--radius", type=float, help="Of the mask, a disc: OUT.uvlens, or averages [arcsec; default 3.0].")
 @click.option("--pixel-scale", type=float, help="OUT.uvlens: arcsec; default: from the longest baselines.")
 @click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
 @click.option("--pixel-window", is_flag=True, help="OUT.uvlens: divide out the response of a square pixel.")
@@ -144,6 +159,7 @@ def image(data, out, sign, uv_unit, field, spw, stokes, column, as_json, **setti
 @click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
 @click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
+@_averaging
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def convert(paths, as_json, sign, uv_unit, field, spw, stokes, column, **settings):

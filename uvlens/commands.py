@@ -69,16 +69,17 @@ def fit_model(path, out, resume, note):
         raise InputError(f"--out: expected a folder, got {str(out)!r}")
     model_file = ModelFile.read(path)
     notes = []
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
 
-    def record(sentence):
+    def say(sentence):
         notes.append(sentence)
         note(sentence)
 
-    started = time.strftime("%Y-%m-%d %H:%M:%S")
-    data_sets = model_file.load_data(record)
-    mask = model_file.build_mask(data_sets)
-    model = model_file.build_model(model_file.build_normal(data_sets, mask, note=record))
-    note(repr(model.normal))
+    skies = model_file.load_data(say)
+    mask = model_file.build_mask(skies)
+    model = model_file.build_model(model_file.build_skies(skies, mask, note=say))
+    for sky in model.skies:
+        note(f"{sky.sky.name}: {sky.normal!r}" if sky.sky.name else repr(sky.normal))
     out = Path(out)
     with Progress() as progress:
         result = fit(
@@ -95,7 +96,7 @@ def fit_model(path, out, resume, note):
     section = [
         dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
     ]
-    result.save(out, data_section=section, phase_center=data_sets[0].phase_center)
+    result.save(out, data_section=section, phase_center=skies[0].data_sets[0].phase_center)
     report = _report_if_possible(out)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]
     lines += [f"{result.n_evaluations} likelihoods, {result.n_gradients} gradients, {result.wall_seconds:.1f} s"]

@@ -3,20 +3,23 @@
 import time
 from pathlib import Path
 
+from .averagesection import AverageSettings, apply_averaging
 from .conventions import ARCSEC
-from .data import apply_weights, check_writable, read, write
+from .data import apply_weights, check_writable, is_compressed, read, write
 from .data.compressed import SUFFIX
-from .datasection import DataEntry, load_entry
+from .datasection import DataEntry
 from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
 from .outside import warn_of_emission_outside
-from .subtract import subtract_all
+from .schema import as_number
+from .skies import less_components, load_skies
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
 
+_OF_AVERAGING = ("time_average", "channel_average", "baseline_average", "smearing", "centroid")
 _OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
 
 
@@ -26,7 +29,8 @@ def convert(paths, options, settings, note=lambda _: None):
     Args:
         paths: (IN, OUT), or (OUT,) with settings["model"].
         options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model; None or false where not given.
+        settings: radius, pixel_scale, center, pixel_window, weights, model, time_average, channel_average,
+            baseline_average, smearing, centroid; None or false where not given.
         note: called with sentences about the data.
 
     Raises:
@@ -36,13 +40,15 @@ def convert(paths, options, settings, note=lambda _: None):
     source, out = _split(paths, settings)
     check_writable(out)
     started = time.perf_counter()
+    average = _average_settings(settings)
     if Path(out).suffix.lower() == SUFFIX:
-        facts = _compress(source, out, options, settings, note)
+        facts = _compress(source, out, options, settings, average, note)
     else:
         for key in _OF_COMPRESSED:
-            if key in settings:
+            if key in settings and not (key == "radius" and average):
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        facts = _rewrite(source, out, options, settings.get("weights", "file"), note)
+        weights, radius = settings.get("weights", "file"), settings.get("radius", DEFAULT_RADIUS)
+        facts = _rewrite(source, out, options, weights, average, radius, note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -120,27 +126,44 @@ def _split(paths, settings):
     return paths
 
 
-def _compress(source, out, options, settings, note):
+def _average_settings(settings):
+    """AverageSettings of the options, None where there are none."""
+    given = [key for key in _OF_AVERAGING if key in settings]
+    if not given:
+        return None
+    if not {"time_average", "channel_average", "baseline_average"} & set(given):
+        name = given[0].replace("_", "-")
+        raise InputError(f"--{name}: say --time-average, --channel-average or --baseline-average, too")
+    time_bin, channels = settings.get("time_average"), settings.get("channel_average")
+    if time_bin not in (None, "auto"):
+        time_bin = as_number(time_bin, "--time-average", positive=True)
+    smearing, centroid = settings.get("smearing"), settings.get("centroid", "weighted")
+    return AverageSettings(time_bin, channels, "baseline_average" in given, smearing, centroid)
+
+
+def _compress(source, out, options, settings, average, note):
     from .imaging import synthesized_beam
     from .products import all_cells
 
-    entries, plane = _what_to_reduce(source, options, settings)
+    entries, plane = _what_to_reduce(source, options, settings, average)
     notes = []
 
-    def record(sentence):
+    def say(sentence):
         notes.append(sentence)
         note(sentence)
 
-    data_sets = [load_entry(entry, record) for entry in entries]
-    mask = plane.build_mask(data_sets)
-    data_sets = subtract_all(entries, data_sets, mask, record)
+    skies = load_skies(entries, say, plane.reach())
+    if len(skies) > 1 or len(skies[0].channels) > 1:
+        raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
+    mask = plane.build_mask(skies[0].data_sets)
+    data_sets = less_components(skies[0], mask, say).data_sets
     reduction = plane.reduce(data_sets, mask)
     warn_of_emission_outside(data_sets, mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(
         out,
-        weights=[mode for entry, data in zip(entries, data_sets) for mode in _weights_of(entry, data)],
+        weights=[mode for entry in entries for mode in _weights_of(entry)],
         sources=[str(entry.file) for entry in entries],
         notes=notes,
         beam=(beam.major, beam.minor, beam.position_angle),
@@ -162,15 +185,16 @@ def _compress(source, out, options, settings, note):
     }
 
 
-def _weights_of(entry, data):
+def _weights_of(entry):
     """What was done to the weights of a data set: one word, or those of a compressed one."""
-    return Reduction.load(entry.file)[1].get("weights", []) if isinstance(data, Reduction) else [entry.weights]
+    return Reduction.load(entry.file)[1].get("weights", []) if is_compressed(entry.file) else [entry.weights]
 
 
-def _what_to_reduce(source, options, settings):
+def _what_to_reduce(source, options, settings, average):
     """(data entries, image plane) of a model file, or of the options."""
     if "model" in settings:
-        extra = [key for key in ("radius", "pixel_scale", "center", "pixel_window", "weights") if key in settings]
+        said_there = ("radius", "pixel_scale", "center", "pixel_window", "weights", *_OF_AVERAGING)
+        extra = [key for key in said_there if key in settings]
         if extra or options:
             name = next(iter([*extra, *options])).replace("_", "-")
             raise InputError(f"--{name}: with --model this is said in the model file")
@@ -182,7 +206,8 @@ def _what_to_reduce(source, options, settings):
         if key in settings and not 0.0 < settings[key] < float("inf"):
             raise InputError(f"--{key.replace('_', '-')} must be a positive number of arcsec, got {settings[key]}")
     given = {{"radius": "mask"}.get(key, key) for key in settings}
-    entry = DataEntry(Path(source), settings.get("weights", "rescale"), "auto", options, frozenset(given))
+    weights = settings.get("weights", "rescale")
+    entry = DataEntry(Path(source), weights, "auto", options, frozenset(given), average=average)
     shape = ("disc", settings.get("radius", DEFAULT_RADIUS))
     window = settings.get("pixel_window", False)
     plane = ImagePlane(
@@ -191,10 +216,12 @@ def _what_to_reduce(source, options, settings):
     return [entry], plane
 
 
-def _rewrite(source, out, options, weights, note):
+def _rewrite(source, out, options, weights, average, radius, note):
     data = read(source, **options)
     data, sentence = apply_weights(data, weights)
+    notes = [sentence]
     note(f"{data.name}: {sentence}")
+    data = apply_averaging(data, average, radius, lambda text: (notes.append(text), note(text)))
     write(data, out)
     return {
         "output": str(out),
@@ -203,7 +230,7 @@ def _rewrite(source, out, options, weights, note):
         "n_visibilities": len(data),
         "bytes_in": _bytes(source),
         "bytes_out": _bytes(out),
-        "notes": [sentence],
+        "notes": notes,
     }
 
 

@@ -1,24 +1,43 @@
-"""`data:` of a model file: from its items to data sets with their weights and primary beams settled."""
+"""An item of `data:` in a model file: from its keys to data sets with weights and primary beams settled."""
 
 import dataclasses
 from pathlib import Path
 
-from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
+from .averagesection import AverageSettings, apply_averaging, parse_average, parse_merge
+from .data import (
+    VisibilityStream,
+    apply_weights,
+    chosen_fields,
+    count_fields,
+    has_fields,
+    is_compressed,
+    read_or_stream,
+    shift_phase_center,
+)
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
 from .subtract import parse_components
+from .wcs import sky_position
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
-_LATER = {"channels": "channel handling"}
 _SELECT = ("field", "spw", "stokes", "column")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataEntry:
-    """One item of `data:`; `given` are the keys that its section has, `uv_range` wavelengths to keep.
+    """One item of `data:`.
 
-    `subtract` are the Components (uvlens/subtract.py) that are taken out once the mask is known.
+    Attributes:
+        file, weights, primary_beam: as stated.
+        options: of the reader.
+        given: the keys that its section has.
+        uv_range: wavelengths to keep, or None.
+        sky: name of the sky it sees; data of one sky share a source.
+        separate: whether every channel has a source of its own.
+        pointing: (ra, dec) in degrees, where it is not the phase centre of the file.
+        average: how to average, or None.
+        subtract: Components (uvlens/subtract.py) that are taken out once the mask is known.
     """
 
     file: Path
@@ -27,6 +46,10 @@ class DataEntry:
     options: dict
     given: frozenset[str] = frozenset()
     uv_range: tuple[float, float] | None = None
+    sky: str = ""
+    separate: bool = False
+    pointing: tuple[float, float] | None = None
+    average: AverageSettings | None = None
     subtract: tuple = ()
 
 
@@ -34,9 +57,7 @@ def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()
     weights = section.choice("weights", ["rescale", "antennas", "file", "differences"], "rescale")
-    for key, what in _LATER.items():
-        if section.get(key) is not None:
-            raise InputError(f"{section.name(key)}: {what} is not available in this version")
+    merge = parse_merge(section.get("channels"), section.name("channels"))
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
     uv_range = None
     if section.get("select") is not None:
@@ -47,26 +68,74 @@ def parse_data_entry(section, folder):
             if not 0.0 <= uv_range[0] < uv_range[1]:
                 raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
         select.finish()
+    separate = merge is None and section.choice("channels", ["merge", "separate"], "merge") == "separate"
+    average = parse_average(section.get("average"), section.name("average"), merge)
+    sky = section.text("sky", "")
+    pointing = None
+    if section.get("pointing") is not None:
+        place = section.section("pointing")
+        pointing = sky_position(place.require("ra"), place.require("dec"), place.path)
+        place.finish()
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     subtract = parse_components(section.get("subtract") or [], section.name("subtract"))
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, subtract)
+    given = frozenset(section.value)
+    return DataEntry(file, weights, beam, options, given, uv_range, sky, separate, pointing, average, subtract)
 
 
-def load_entry(entry, note=lambda _: None):
-    """Visibilities, a VisibilityStream (an npz too large to be held) or the Reduction of a compressed data set.
+def load_entry(entry, note=lambda _: None, radius=3.0):
+    """The data sets of an item: one for each pointing, all with the phase centre of the first.
+
+    Each is Visibilities, a VisibilityStream (data too large to be held) or the Reduction of a compressed data set.
 
     Args:
         entry: DataEntry.
         note: called with one sentence for each choice that was made.
+        radius: of the edge of the mask from the phase centre [arcsec]: what averaging must not smear.
     """
     if is_compressed(entry.file):
-        return _load_compressed(entry, note)
-    data = read_or_stream(entry.file, **entry.options)
+        return [_load_compressed(entry, note)]
+    if not has_fields(entry.file):
+        return [_load_field(entry, entry.options, note, radius)]
+    numbers = chosen_fields(entry.file, entry.options.get("field"), _widest_beam(entry))
+    data_sets = []
+    for number in numbers:
+        data = _load_field(entry, entry.options | {"field": number}, note, radius)
+        if len(numbers) > 1:
+            data = _renamed(data, f"{data.name} field {number}")
+            data = shift_phase_center(data, (data_sets or [data])[0].phase_center)
+        data_sets.append(data)
+    if len(numbers) > 1:
+        note(f"{entry.file.name}: mosaic of fields {', '.join(map(str, numbers))}; offsets are from field {numbers[0]}")
+    return data_sets
+
+
+def _widest_beam(entry):
+    """FWHM by which fields of one file are told from a mosaic [arcsec], None where that is not known."""
+    if entry.options.get("field") is not None or len(count_fields(entry.file)) == 1:
+        return None
+    number = next(iter(sorted(count_fields(entry.file))))
+    first = read_or_stream(entry.file, **entry.options | {"field": number})
+    beam = entry.primary_beam if isinstance(entry.primary_beam, AbstractPrimaryBeam) else None
+    return first.primary_beam_fwhm if beam is None else _with_beam(first, beam).primary_beam_fwhm
+
+
+def _renamed(data, name):
+    if isinstance(data, VisibilityStream):
+        return VisibilityStream(data, name)
+    return dataclasses.replace(data, name=name)
+
+
+def _load_field(entry, options, note, radius):
+    """One data set."""
+    data = read_or_stream(entry.file, **options)
+    if entry.pointing is not None:
+        data = _changed(data, pointing_center=entry.pointing)
     if entry.uv_range is not None:
         data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
+    data = apply_averaging(data, entry.average, radius, note)
     if entry.primary_beam == "none":
         return _with_beam(data, None)
     if isinstance(entry.primary_beam, AbstractPrimaryBeam):
@@ -113,6 +182,8 @@ def _load_compressed(entry, note):
         raise InputError(f"{entry.file}: compressed with weights {found}, which {entry.weights} cannot change any more")
     if entry.primary_beam != "auto":
         raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
+    if entry.average is not None:
+        raise InputError(f"{entry.file}: compressed data hold no visibilities to average; leave average out")
     for key in [*entry.options, *(["subtract"] if entry.subtract else [])]:
         raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
     note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")
@@ -134,7 +205,11 @@ def _within(data, shortest, longest):
 
 
 def _with_beam(data, beam):
+    return _changed(data, primary_beam=beam)
+
+
+def _changed(data, **values):
     def change(part):
-        return dataclasses.replace(part, primary_beam=beam)
+        return dataclasses.replace(part, **values)
 
     return data.map(change) if isinstance(data, VisibilityStream) else change(data)

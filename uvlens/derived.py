@@ -40,22 +40,36 @@ def shape_parameters(model, vectors):
 def source_parameters(model, vector):
     """Einstein radius, magnification and fluxes at one parameter vector (n,).
 
-    Magnification: image flux over source flux of the source pixels with S/N > 3. Fluxes in Jy.
+    Magnification: image flux over source flux of the source pixels with S/N > 3. Fluxes in Jy. Of several skies each
+    has its own, under `source.NAME`; the channels of a cube their fluxes, under `source.channel.C`.
     """
-    inversion, geometry = model.invert(jnp.asarray(vector))
+    found, strengths = model.inversions(jnp.asarray(vector)), model.strengths(jnp.asarray(vector))
     lens = model.lens(jnp.asarray(vector))
     first = lens.mass[0]
     radius = 3.0 * float(getattr(first, "theta_E", 1.0))
     center = (float(getattr(first, "center_x", 0.0)), float(getattr(first, "center_y", 0.0)))
-    magnification, image_flux, source_flux = magnification_and_flux(inversion, geometry)
-    return {
-        "lens.einstein_radius": effective_einstein_radius(lens, center, radius),
-        "source.magnification": magnification,
-        "source.flux": source_flux,
-        "source.image_flux": image_flux,
-        "source.effective_parameters": float(inversion.effective_parameters),
-        "source.strength": float(model.strength(jnp.asarray(vector))),
-    }
+    values = {"lens.einstein_radius": effective_einstein_radius(lens, center, radius)}
+    names = [model.skies[one.sky].sky.name for one in found]
+    for name in dict.fromkeys(names):
+        members = [one for one, own in zip(found, names) if own == name]
+        path = f"source.{name or 'sky'}" if len(set(names)) > 1 else "source"
+        ratio, image_flux, source_flux = np.transpose(
+            [magnification_and_flux(m.inversion, m.geometry) for m in members]
+        )
+        significant = np.isfinite(ratio)
+        values |= {
+            f"{path}.magnification": float(np.average(ratio[significant], weights=source_flux[significant]))
+            if significant.any()
+            else float("nan"),
+            f"{path}.flux": float(source_flux.sum()),
+            f"{path}.image_flux": float(image_flux.sum()),
+            f"{path}.effective_parameters": float(sum(float(m.inversion.effective_parameters) for m in members)),
+            f"{path}.strength": float(strengths[members[0].sky]),
+        }
+        if len(members) > 1:
+            values |= {f"{path}.channel.{c}.flux": float(flux) for c, flux in enumerate(source_flux)}
+            values |= {f"{path}.channel.{c}.image_flux": float(flux) for c, flux in enumerate(image_flux)}
+    return values
 
 
 def magnification_and_flux(inversion, geometry):

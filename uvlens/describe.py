@@ -8,7 +8,7 @@ import numpy as np
 from .conventions import ARCSEC, SPEED_OF_LIGHT
 from .convert import describe_compressed
 from .data import fields_of, has_fields, is_compressed, largest_field, read, weight_factor
-from .data.fields import centers_of
+from .data.fields import field_centers
 from .data.weightwords import explain_factor
 from .emission import clean, dirty_sums, survey_grid
 from .imaging import synthesized_beam
@@ -47,7 +47,7 @@ def describe_data(path, options):
         "fields": sorted(named) or field,
         "field_names": list(named.values()) or None,
         "field": field,
-        "field_centers": {str(n): {"ra": ra, "dec": dec} for n, (ra, dec) in centers_of(path).items()} or None,
+        "field_centers": _centers(path) if len(named) > 1 else None,
         "phase_center": None if center is None else {"ra": center[0], "dec": center[1]},
         "pointing_offset": list(data.pointing_offset),
         "time": _times(data),
@@ -67,6 +67,12 @@ def describe_data(path, options):
     facts |= _emission(_rescaled(good, windows))
     facts |= _limits(good, facts["suggested_mask_radius"])
     return facts | {"warnings": remarks + said}
+
+
+def _centers(path):
+    """{field number: {ra, dec} [deg]} of those that are known."""
+    known = {n: center for n, center in field_centers(path).items() if center is not None}
+    return {str(n): {"ra": float(ra), "dec": float(dec)} for n, (ra, dec) in known.items()}
 
 
 def read_one_field(path, options):

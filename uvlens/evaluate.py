@@ -3,6 +3,7 @@
 import difflib
 import time
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -14,6 +15,14 @@ from .normal import expected_rank, operator_from_reduction
 from .parameters import path_name
 from .priors import Normal, SameAs, is_free
 from .schema import as_number
+from .terms import (
+    describe_skies,
+    effective_parameters,
+    log_evidence_minus_null,
+    log_evidence_terms,
+    n_visibilities,
+    worst_certificate,
+)
 
 _TIMED = 7
 
@@ -42,54 +51,61 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
     """
     model_file = model_file.replace_components(every_number_free)
     started = time.perf_counter()
-    data_sets = model_file.load_data(note)
+    data = model_file.load_data(note)
     read_seconds = time.perf_counter() - started
-    mask = model_file.build_mask(data_sets)
+    mask = model_file.build_mask(data)
     started = time.perf_counter()
-    quick = model_file.build_normal(data_sets, mask, "auto" if memory else operator, note)
+    skies = model_file.build_skies(data, mask, "auto" if memory else operator, note)
     reduction_seconds = time.perf_counter() - started
     expected = None
     if memory:
-        expected = expected_memory(model_file, quick, operator, gradient)
+        expected = expected_memory(model_file, skies, operator, gradient)
         note(describe_memory(expected))
         if not expected["fits"]:
             return {
                 "memory": expected,
                 "n_image_pixels": mask.n_pixels,
-                "n_visibilities": quick.reduction.n_visibilities,
+                "n_visibilities": sum(sky.normal.reduction.n_visibilities for sky in skies),
             }
     started = time.perf_counter()
-    model = model_file.build_model(operator_from_reduction(quick.reduction, operator) if memory else quick)
+    if memory and operator != "auto":
+        skies = [
+            eqx.tree_at(lambda s: s.normal, s, operator_from_reduction(s.normal.reduction, operator)) for s in skies
+        ]
+    model = model_file.build_model(skies)
     normal = model.normal
     operator_seconds = time.perf_counter() - started
     vector = parameter_vector(model, settings)
-    inversion, _ = model.invert(vector)
-    reduction = normal.reduction
+    found = model.inversions(vector)
+    minus_null, k = log_evidence_minus_null(found), n_visibilities(model)
+    strengths = model.strengths(vector)
     facts = {
-        "log_evidence": inversion.log_evidence,
-        "log_evidence_minus_null": float(inversion.log_evidence_minus_null),
-        "terms": inversion.terms,
+        "log_evidence": model.log_evidence_null + minus_null,
+        "log_evidence_minus_null": minus_null,
+        "terms": log_evidence_terms(model, found),
         "parameters": dict(zip(model.parameters.paths, np.asarray(vector))),
-        "strength": float(model.strength(vector)),
-        "n_visibilities": reduction.n_visibilities,
-        "n_real_data": 2 * reduction.n_visibilities,
+        "strength": float(strengths[0]),
+        "n_visibilities": k,
+        "n_real_data": 2 * k,
         "n_image_pixels": mask.n_pixels,
         "n_source_pixels": model.n_source,
         "n_rays": model.n_rays,
-        "effective_parameters": float(inversion.effective_parameters),
+        "effective_parameters": effective_parameters(found),
         "pixel_scale": mask.grid.pixel_scale,
-        "rank": normal.rank or expected_rank(reduction),
+        "rank": normal.rank or expected_rank(normal.reduction),
         "rank_is_expected": normal.rank is None,
         "residual_trace": getattr(normal, "residual_trace", None),
         "operator": normal.method,
         "operator_choice": normal.choice or "asked for",
-        "kkt": inversion.kkt,
+        "kkt": worst_certificate(found),
         "read_seconds": read_seconds,
         "reduction_seconds": reduction_seconds,
         "operator_seconds": operator_seconds,
         "positions_penalty": float(model.positions_penalty(vector)),
         "seconds": seconds_per_evaluation(model, vector),
     }
+    if len(found) > 1:
+        facts["skies"] = describe_skies(model, found, strengths)
     if gradient:
         function = Compiled(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector), model)
         facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(vector)[1])))
@@ -101,15 +117,19 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
     return facts
 
 
-def expected_memory(model_file, quick, operator, gradient):
-    """Estimate for a model file, from sums already made and before an operator is."""
+def expected_memory(model_file, skies, operator, gradient):
+    """Estimate for a model file, from sums already made and before operators are: of the sky that needs most."""
     from .normal.choose import SourceSize, cheapest
 
-    mesh = model_file.source.pixels.mesh
-    size = SourceSize(mesh.n_source, mesh.entries(model_file.image_plane.rays))
-    method = cheapest(quick.reduction, size)[0] if operator == "auto" else operator
-    rank = expected_rank(quick.reduction)
-    return estimate(quick.reduction, mesh, model_file.image_plane.rays, method, rank, gradient)
+    expected = []
+    for sky in skies:
+        source = model_file.source[sky.source] if isinstance(model_file.source, list) else model_file.source
+        mesh, reduction = source.pixels.mesh, sky.normal.reduction
+        size = SourceSize(mesh.n_source, mesh.entries(model_file.image_plane.rays))
+        method = cheapest(reduction, size)[0] if operator == "auto" else operator
+        rank = expected_rank(reduction)
+        expected.append(estimate(reduction, mesh, model_file.image_plane.rays, method, rank, gradient))
+    return max(expected, key=lambda one: one["peak"])
 
 
 def describe_memory(expected):

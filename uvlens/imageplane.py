@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from .errors import InputError
 from .grid import Mask
 from .schema import Section, as_list, as_number
@@ -24,6 +26,19 @@ class ImagePlane:
     mask: tuple
     center: tuple | dict
     given: frozenset[str] = frozenset()
+
+    def reach(self):
+        """Distance of the edge of the mask from the phase centre [arcsec]; that of a centre in ra, dec is not in it."""
+        kind, *arguments = self.mask
+        if kind == "fits":
+            mask = Mask.from_fits(arguments[0])
+            return float(np.hypot(mask.x, mask.y).max())
+        if kind == "shapes":
+            shapes = [one.read(None) if isinstance(one, FitsFile) else one for one in arguments[0]]
+            corners = [(x, y) for w, e, s, n in (one.bounds() for one in shapes) for x in (w, e) for y in (s, n)]
+            return max(float(np.hypot(x, y)) for x, y in corners)
+        center = (0.0, 0.0) if isinstance(self.center, dict) else self.center
+        return float(np.hypot(*center) + arguments[-1])
 
     def build_mask(self, data_sets):
         """The mask on which data sets (Visibilities, VisibilityStreams, Reductions) are fitted."""

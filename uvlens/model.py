@@ -1,24 +1,22 @@
 """The lens model: from a vector of free parameters to ln E, left to right.
 
-parameters -> LensPlane.ray_trace(rays) -> mesh geometry -> Mapper (L) -> H -> ln E
+parameters -> LensPlane.ray_trace(rays) -> for every sky: mesh geometry -> Mapper (L) -> H -> ln E, added
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Float
 
 from .errors import InputError
-from .inversion import bands_from_matrix, best_coefficient, log_evidence_minus_null, matrix_from_bands, run_inversion
+from .inversion import Inversion
 from .lens import LensPlane
-from .normal import SourceSize, suited
-from .normal.operator import AbstractNormalOperator
 from .parameters import Parameters
 from .priors import LogUniform
-from .source import AbstractRegularization, Mapper, RectangularMesh
-from .source.regularization import log_det
+from .sky import FittedSky, as_skies
+from .source import AbstractRegularization, RectangularMesh
 
 STRENGTH_RANGE = (1e-6, 1e6)
 """Of the default prior on a regularisation strength, and the bounds of `strength="evidence"`."""
@@ -79,115 +77,106 @@ class Positions(eqx.Module):
 
 
 class Model(eqx.Module):
-    """A lens and a pixelised source behind it, seen by one normal operator.
+    """A lens and the pixelised sources behind it, seen by one or several normal operators.
+
+        ln E = sum over skies of ln E(sky)
 
     Args:
-        normal: the normal operator of the data.
+        normal: the normal operator of the data; a Sky; or a list of these, each with a source of its own (bands that
+            look different, a line and its continuum).
         lens: a LensPlane, or a list of mass components.
-        source: a Source or PixelSource.
+        source: a Source or PixelSource; a list has one for each sky (or for each `Sky.source`). Of a single one every
+            sky takes mesh, prior and strength, with a source vector of its own.
         rays: rays per side of an image pixel; its brightness is the mean over rays x rays of them.
         positions: optional guard against demagnified solutions.
 
     Fields of components may be numbers, priors (`uvl.Uniform(...)` or a numpyro distribution) or `SameAs(path)`.
+
+    Raises:
+        InputError: skies on different masks, or as many sources as do not fit.
     """
 
-    normal: AbstractNormalOperator
+    skies: tuple[FittedSky, ...]
     rays_x: Float[Array, "N rays"]
     rays_y: Float[Array, "N rays"]
-    prior_bands: Float[Array, "bands S"]
-    start: Bool[Array, " S"]
     positions: Positions | None
     parameters: Parameters = eqx.field(static=True)
     components: dict = eqx.field(static=True)
-    strength_is_maximised: bool = eqx.field(static=True)
 
     def __init__(self, normal, lens, source, rays=4, positions=None):
         lens = lens if isinstance(lens, LensPlane) else LensPlane(lens)
-        source = source if isinstance(source, Source) else Source(source)
-        strength = source.pixels.regularization.strength
-        if isinstance(strength, str) and strength not in ("auto", "evidence"):
-            raise InputError(f'strength must be a number, a prior, "auto" or "evidence", got {strength!r}')
-        if isinstance(strength, int | float) and not strength > 0.0:
-            raise InputError(f"strength must be positive, got {strength}")
-        self.strength_is_maximised = isinstance(strength, str) and strength == "evidence"
-        if isinstance(strength, str):
-            value = 1.0 if self.strength_is_maximised else LogUniform(*STRENGTH_RANGE)
-            source = eqx.tree_at(lambda s: s.pixels.regularization.strength, source, value)
-        self.components = {"lens": lens, "source": source}
+        skies = as_skies(normal)
+        several = isinstance(source, list | tuple)
+        sources, ranges = zip(*(_settled(one) for one in (source if several else [source])))
+        if several and {sky.source for sky in skies} != set(range(len(sources))):
+            raise InputError(f"{len(sources)} sources for {len({sky.source for sky in skies})} skies")
+        self.components = {"lens": lens, "source": list(sources) if several else sources[0]}
         self.parameters = Parameters(self.components)
-        mesh = source.pixels.mesh
-        self.normal = normal = suited(normal, SourceSize(mesh.n_source, mesh.entries(rays)))
-        self.rays_x, self.rays_y = (jnp.asarray(r) for r in normal.mask.rays(rays))
-        prior = source.pixels.regularization.matrix(source.pixels.mesh.shape)
-        self.prior_bands = jnp.asarray(bands_from_matrix(prior))
+        which = [sky.source if several else 0 for sky in skies]
+        self.skies = tuple(FittedSky(sky, sources[i].pixels, rays, ranges[i]) for sky, i in zip(skies, which))
+        masks = [sky.normal.mask for sky in skies]
+        if any(mask.grid != masks[0].grid or not np.array_equal(mask.kept, masks[0].kept) for mask in masks):
+            raise InputError("the skies of a model need one mask")
+        self.rays_x, self.rays_y = (jnp.asarray(r) for r in masks[0].rays(rays))
         self.positions = positions
-        self.start = jnp.ones(source.pixels.mesh.n_source, bool)
 
     def with_start(self, vector):
-        """The same model, its positive solver starting from the source pixels that are > 0 at `vector` (n,).
+        """The same model, its positive solvers starting from the source pixels that are > 0 at `vector` (n,).
 
         Changes the time of a likelihood near there, not its value.
         """
-        if not self.pixel_source.positive:
+        if not any(sky.pixels.positive for sky in self.skies):
             return self
-        source = self.invert(vector)[0].source
-        return eqx.tree_at(lambda model: model.start, self, source > 0.0)
+        found = {}
+        for one in self.inversions(vector):
+            found.setdefault(one.sky, one.inversion.source > 0.0)  # of the first channel
+        return eqx.tree_at(lambda model: [sky.start for sky in model.skies], self, [found[i] for i in sorted(found)])
+
+    def only(self, i):
+        """The model of sky i alone."""
+        return eqx.tree_at(lambda model: model.skies, self, (self.skies[i],))
+
+    @property
+    def normal(self):
+        """The normal operator of the first sky."""
+        return self.skies[0].normal
 
     @property
     def pixel_source(self):
-        """The PixelSource as it was stated, priors in place."""
-        return self.components["source"].pixels
+        """The PixelSource of the first sky as it was stated, priors in place."""
+        return self.skies[0].pixels
 
     @property
     def n_source(self):
-        """S."""
-        return self.pixel_source.mesh.n_source
+        """S of the first sky."""
+        return self.skies[0].n_source
 
     @property
     def n_rays(self):
         """Rays per image pixel."""
         return self.rays_x.shape[1]
 
+    @property
+    def log_evidence_null(self):
+        """ln E of an empty sky, all skies together."""
+        return sum(sky.normal.reduction.log_evidence_null for sky in self.skies)
+
     def lens(self, vector):
         """The LensPlane at a physical parameter vector (n,)."""
         return self.parameters.fill(vector)["lens"]
 
-    def trace(self, lens):
-        """(mapper, geometry): where the rays of every image pixel land on the mesh; source in Jy/arcsec^2."""
-        beta_x, beta_y = lens.ray_trace(self.rays_x, self.rays_y)
-        mesh = self.pixel_source.mesh
-        geometry = mesh.geometry(beta_x, beta_y)
-        indices, weights = mesh.interpolation(beta_x, beta_y, geometry)
-        n_pixels = self.rays_x.shape[0]
-        area = self.normal.mask.grid.pixel_area / self.n_rays
-        return Mapper(indices.reshape(n_pixels, -1), weights.reshape(n_pixels, -1) * area, self.n_source), geometry
-
-    def _prior(self, filled, mapper, geometry):
-        """lambda and ln det H, the strength taken from the parameters or from the maximum of the evidence."""
-        regularization = filled["source"].pixels.regularization
-        reduction = self.normal.reduction
-
-        def coefficient(strength):
-            return regularization.coefficient(
-                strength, reduction.sum_weight, reduction.resolution_area, geometry.spacing
-            )
-
-        lam = coefficient(regularization.strength)
-        if self.strength_is_maximised:
-            lam = jax.lax.stop_gradient(self._best_coefficient(mapper, *(coefficient(b) for b in STRENGTH_RANGE)))
-        constant = self.pixel_source.regularization.log_det_matrix(self.pixel_source.mesh.shape)
-        return lam, log_det(lam, self.n_source, constant)
-
-    def _best_coefficient(self, mapper, lowest, highest):
-        mapper = jax.lax.stop_gradient(mapper)
-        return best_coefficient(
-            self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
-            mapper.transposed_product(self.normal.dirty_image),
-            matrix_from_bands(self.prior_bands),
-            lowest,
-            highest,
-            positive=self.pixel_source.positive,
-        )
+    def _traced(self, vector):
+        """[(fitted sky, regularisation with numbers, mapper, geometry)]; skies of one source share the mapper."""
+        filled, traced, mappers = self.parameters.fill(vector), [], {}
+        beta = filled["lens"].ray_trace(self.rays_x, self.rays_y)
+        for sky in self.skies:
+            component = filled["source"]
+            if isinstance(component, list):
+                component = component[sky.sky.source]
+            if id(component) not in mappers:
+                mappers[id(component)] = sky.trace(*beta)
+            traced.append((sky, component.pixels.regularization, *mappers[id(component)]))
+        return traced
 
     def log_likelihood(self, vector):
         """ln E - ln E_null plus the positions term, if there is one, at a physical vector (n,)."""
@@ -198,20 +187,8 @@ class Model(eqx.Module):
         return jnp.array(0.0) if self.positions is None else self.positions.log_penalty(self.lens(vector))
 
     def log_evidence_minus_null(self, vector):
-        """ln E - ln E_null at a physical vector (n,); NaN where the positive source was not found."""
-        filled = self.parameters.fill(vector)
-        mapper, geometry = self.trace(filled["lens"])
-        lam, log_det_h = self._prior(filled, mapper, geometry)
-        value = log_evidence_minus_null(
-            self.normal,
-            mapper.indices,
-            mapper.weights,
-            lam * self.prior_bands,
-            jnp.ones(self.n_source, bool),
-            self.start,
-            self.pixel_source.positive,
-        )
-        return value + 0.5 * log_det_h
+        """ln E - ln E_null at a physical vector (n,); NaN where a positive source was not found."""
+        return sum(sky.log_evidence_minus_null(*rest) for sky, *rest in self._traced(vector))
 
     def log_prob(self, vector):
         """ln E - ln E_null + ln prior at a physical vector (n,)."""
@@ -222,26 +199,64 @@ class Model(eqx.Module):
         return self.log_likelihood(self.parameters.from_normal(z)) - 0.5 * jnp.sum(z**2)
 
     @eqx.filter_jit
+    def strengths(self, vector):
+        """The dimensionless strength of each sky at a physical vector, found by maximisation if the model says so."""
+        values = []
+        for sky, regularization, mapper, geometry in self._traced(vector):
+            lam, _ = sky.prior(regularization, mapper, geometry)
+            values.append(lam / sky.coefficient(regularization, 1.0, geometry))
+        return values
+
     def strength(self, vector):
-        """The dimensionless strength at a physical vector, found by maximisation if the model says so."""
-        filled = self.parameters.fill(vector)
-        mapper, geometry = self.trace(filled["lens"])
-        lam, _ = self._prior(filled, mapper, geometry)
-        reduction = self.normal.reduction
-        unit = filled["source"].pixels.regularization.coefficient(
-            1.0, reduction.sum_weight, reduction.resolution_area, geometry.spacing
-        )
-        return lam / unit
+        """That of the first sky."""
+        return self.strengths(vector)[0]
+
+    def inversions(self, vector):
+        """[Reconstruction] of every channel of every sky at a physical vector (n,), in order."""
+        found = []
+        for i, (sky, (mapper, geometry, lam, log_det_h)) in enumerate(zip(self.skies, self._linear_problems(vector))):
+            several = sky.inversions(mapper, lam, log_det_h)
+            found += [Reconstruction(i, c, inversion, geometry) for c, inversion in enumerate(several)]
+        return found
 
     def invert(self, vector):
-        """(inversion, geometry) at a physical vector (n,): the source in Jy/arcsec^2 on its mesh."""
-        mapper, geometry, h, log_det_h = self._linear_problem(vector)
-        allowed = jnp.ones(self.n_source, bool)
-        return run_inversion(self.normal, mapper, h, log_det_h, allowed, self.pixel_source.positive), geometry
+        """(inversion, geometry) of the first channel of the first sky: the source in Jy/arcsec^2 on its mesh."""
+        first = self.inversions(vector)[0]
+        return first.inversion, first.geometry
 
     @eqx.filter_jit
-    def _linear_problem(self, vector):
-        filled = self.parameters.fill(vector)
-        mapper, geometry = self.trace(filled["lens"])
-        lam, log_det_h = self._prior(filled, mapper, geometry)
-        return mapper, geometry, lam * matrix_from_bands(self.prior_bands), log_det_h
+    def _linear_problems(self, vector):
+        return [
+            (mapper, geometry, *sky.prior(regularization, mapper, geometry))
+            for sky, regularization, mapper, geometry in self._traced(vector)
+        ]
+
+
+class Reconstruction(NamedTuple):
+    """The source of one channel of one sky.
+
+    Attributes:
+        sky, channel: numbers.
+        inversion: source in Jy/arcsec^2, terms of ln E.
+        geometry: of its mesh.
+    """
+
+    sky: int
+    channel: int
+    inversion: Inversion
+    geometry: Any
+
+
+def _settled(source):
+    """(Source with a strength that is a number or a prior, range of a strength that is maximised or None)."""
+    source = source if isinstance(source, Source) else Source(source)
+    strength, strength_range = source.pixels.regularization.strength, None
+    if isinstance(strength, str) and strength not in ("auto", "evidence"):
+        raise InputError(f'strength must be a number, a prior, "auto" or "evidence", got {strength!r}')
+    if isinstance(strength, int | float) and not strength > 0.0:
+        raise InputError(f"strength must be positive, got {strength}")
+    if isinstance(strength, str):
+        strength_range = STRENGTH_RANGE if strength == "evidence" else None
+        value = 1.0 if strength_range else LogUniform(*STRENGTH_RANGE)
+        source = eqx.tree_at(lambda s: s.pixels.regularization.strength, source, value)
+    return source, strength_range

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .datasection import DataEntry, load_entry, parse_data_entry
+from .datasection import DataEntry, parse_data_entry
 from .errors import InputError
 from .imageplane import ImagePlane, parse_image_plane
 from .lens import LensPlane
-from .parse import parse_lens, parse_pixel_source
+from .parse import parse_lens, parse_sources
 from .schema import Section, as_list, load_yaml
+from .skies import less_components, load_skies
 
 METHODS = ("auto", "optimize", "nuts", "nautilus")
 
@@ -23,9 +24,10 @@ class ModelFile:
         path: where it came from.
         content: the mapping, variables expanded.
         data, image_plane: what to read and where to look; data_items is the `data:` list as it was written.
-        lens, source: components with priors in place.
+        lens, source: components with priors in place; a list of sources where every sky has its own.
         positions: (xy, threshold) or None.
         method, seed, options: of the fit.
+        source_skies: names of the skies of a list of sources.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class ModelFile:
     method: str
     seed: int
     options: dict
+    source_skies: tuple[str, ...] = ()
 
     @staticmethod
     def read(path):
@@ -53,39 +56,56 @@ class ModelFile:
         image_plane = parse_image_plane(root.section("image_plane", {}), path.parent)
         root.text("cosmology", "Planck18")
         lens = parse_lens(root.require("lens"), "lens")
-        source = parse_pixel_source(root.section("source"))
+        source, source_skies = parse_sources(root.require("source"))
         positions = _positions(root.get("positions"))
         if root.get("nuisances") is not None:
             raise InputError("nuisances: calibration nuisances are not available in this version")
         method, seed, options = _fit(root.section("fit", {}))
         root.finish()
-        return ModelFile(path, content, data, entries, image_plane, lens, source, positions, method, seed, options)
+        return ModelFile(
+            path, content, data, entries, image_plane, lens, source, positions, method, seed, options, source_skies
+        )
 
     def replace_components(self, change):
         """The same file with `change` applied to the lens and to the source."""
         return dataclasses.replace(self, **{key: change({key: getattr(self, key)})[key] for key in ("lens", "source")})
 
     def load_data(self, note=lambda _: None):
-        """The data sets with their weights and primary beams settled; `note` gets one sentence for each choice."""
-        return [load_entry(entry, note) for entry in self.data]
+        """The data by sky (SkyData), weights and primary beams settled; `note` gets a sentence for each choice."""
+        return load_skies(self.data, note, self.image_plane.reach())
 
-    def build_mask(self, data_sets):
+    def build_mask(self, skies):
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
-        return self.image_plane.build_mask(data_sets)
+        return self.image_plane.build_mask([one for sky in skies for one in sky.data_sets])
 
-    def build_normal(self, data_sets, mask, method="auto", note=lambda _: None):
-        """The normal operator of the data on the mask, less what `subtract:` names; `note` gets the fluxes."""
-        from .normal import operator_from_reduction
+    def build_skies(self, skies, mask, method="auto", note=lambda _: None):
+        """[Sky]: the normal operators of the data on the mask, channels sharing one where they can.
+
+        What `subtract:` names is taken out first; emission outside the mask is warned of.
+        """
+        from .operators import sky_operators
         from .outside import warn_of_emission_outside
-        from .subtract import subtract_all
 
-        ready = subtract_all(self.data, data_sets, mask, note)
-        reduction = self.image_plane.reduce(ready, mask)
-        warn_of_emission_outside(ready, mask)
-        return operator_from_reduction(reduction, method)
+        several = isinstance(self.source, list)
+        if several and len(self.source_skies) != len(skies):
+            raise InputError(f"source: {len(self.source_skies)} sources for {len(skies)} skies in data")
+        found = []
+        for sky in skies:
+            number = 0
+            if several:
+                if sky.name not in self.source_skies:
+                    known = ", ".join(map(repr, self.source_skies))
+                    raise InputError(f"data: no source has sky: {sky.name!r}; source has {known}")
+                number = self.source_skies.index(sky.name)
+            settings = self.source[number] if several else self.source
+            shares = settings.pixels.regularization.strength != "evidence"
+            ready = less_components(sky, mask, note)
+            found += sky_operators(ready, number, self.image_plane, mask, method, shares, note)
+            warn_of_emission_outside(ready.observations, mask)
+        return found
 
     def build_model(self, normal):
-        """The Model on a normal operator."""
+        """The Model on normal operators (those of `build_skies`, or one)."""
         import jax.numpy as jnp
 
         from .model import Model, Positions

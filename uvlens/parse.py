@@ -34,6 +34,17 @@ def parse_lens(value, path):
     return LensPlane(mass, redshift)
 
 
+def parse_sources(value):
+    """(Source, ()) from the section of one source, ([Source], names of their skies) from a list."""
+    if not isinstance(value, list):
+        return parse_pixel_source(Section(value, "source")), ()
+    sections = [Section(item, f"source.{i}") for i, item in enumerate(value)]
+    names = tuple(section.text("sky", "") for section in sections)
+    if len(set(names)) < len(names) or not names:
+        raise InputError("source: every source of a list needs a sky of its own, as in data")
+    return [parse_pixel_source(section) for section in sections], names
+
+
 def parse_pixel_source(section):
     """A Source with pixels from its section."""
     from .model import PixelSource, Source

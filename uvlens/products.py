@@ -20,18 +20,13 @@ def best_fit_content(result, data_section=None):
     """A model file with numbers in the place of priors: the model at the best-fitting parameters."""
     model = result.model
     filled = model.parameters.fill(jnp.asarray(result.best_vector))
-    lens, source, pixels = filled["lens"], filled["source"], model.pixel_source
+    lens, sources = filled["lens"], filled["source"]
     profile_name = {kind: name for name, kind in MASS_PROFILES.items()}
     mass = []
     for component in lens.mass:
         values = {f.name: getattr(component, f.name) for f in dataclasses.fields(component)}
         numbers = {key: float(value) for key, value in values.items() if value is not None}
         mass.append({"profile": profile_name[type(component)], **numbers})
-    mesh = {"type": "rectangular", "shape": list(pixels.mesh.shape), "basis": pixels.mesh.basis}
-    if pixels.mesh.extent is not None:
-        mesh |= {"extent": pixels.mesh.extent, "center": list(pixels.mesh.center)}
-    kind = next(name for name, kind in REGULARIZATIONS.items() if isinstance(pixels.regularization, kind))
-    strength = float(model.strength(jnp.asarray(result.best_vector)))
     content = {} if data_section is None else {"data": data_section}
     grid = model.normal.mask.grid
     plane = {"rays": round(np.sqrt(model.n_rays)), "pixel_window": model.normal.reduction.pixel_window}
@@ -45,7 +40,28 @@ def best_fit_content(result, data_section=None):
             "threshold": model.positions.threshold,
         }
     content["lens"] = {**_redshift(lens), "mass": mass}
-    content["source"] = {
+    strengths = [float(value) for value in model.strengths(jnp.asarray(result.best_vector))]
+    if isinstance(sources, list):
+        content["source"] = []
+        for number, source in enumerate(sources):
+            mine = [i for i, sky in enumerate(model.skies) if sky.sky.source == number]
+            section = _source_section(source, model.skies[mine[0]], [strengths[i] for i in mine])
+            content["source"].append({"sky": model.skies[mine[0]].sky.name, **section})
+    else:
+        content["source"] = _source_section(sources, model.skies[0], strengths)
+    return content
+
+
+def _source_section(source, sky, strengths):
+    """A source with the strength it has; strengths that differ between its skies stay "evidence"."""
+    pixels = sky.pixels
+    mesh = {"type": "rectangular", "shape": list(pixels.mesh.shape), "basis": pixels.mesh.basis}
+    if pixels.mesh.extent is not None:
+        mesh |= {"extent": pixels.mesh.extent, "center": list(pixels.mesh.center)}
+    kind = next(name for name, kind in REGULARIZATIONS.items() if isinstance(pixels.regularization, kind))
+    same = sky.strength_range is None or len(strengths) == 1
+    strength = strengths[0] if same else "evidence"
+    return {
         **_redshift(source),
         "pixels": {
             "mesh": mesh,
@@ -53,7 +69,6 @@ def best_fit_content(result, data_section=None):
             "positive": pixels.positive,
         },
     }
-    return content
 
 
 def mask_section(mask):
@@ -114,20 +129,77 @@ def residual_image(model, inversion, grid):
     return type1(u, v, weight * (vis - predicted), grid).real / weight.sum()
 
 
-def write_fits_products(model, inversion, geometry, directory, phase_center=None):
-    """source.fits, source_error.fits, model.fits, residual.fits, and mask.fits where it is needed."""
+def by_sky(model, found):
+    """{name of the sky: its [Reconstruction]}, the channels of a cube together."""
+    groups = {}
+    for one in found:
+        groups.setdefault(model.skies[one.sky].sky.name, []).append(one)
+    return groups
+
+
+def write_fits_products(model, found, directory, phase_center=None):
+    """source.fits, source_error.fits, model.fits, residual.fits (cubes of channels; NAME after a dot for several
+    skies), and mask.fits where it is needed.
+    """
     directory, mask = Path(directory), model.normal.mask
-    brightness, error, grid = source_images(model, inversion, geometry)
-    u, v, _, weight = all_cells(model.normal.reduction)
-    beam = synthesized_beam(u, v, weight)
-    residual = residual_image(model, inversion, mask.grid)
-    write_image(directory / "source.fits", brightness, grid, phase_center=phase_center, unit="Jy/arcsec2")
-    write_image(directory / "source_error.fits", error, grid, phase_center=phase_center, unit="Jy/arcsec2")
-    sky = mask.to_image(np.asarray(inversion.image))
-    write_image(directory / "model.fits", sky, mask.grid, phase_center=phase_center, unit="Jy/pixel")
-    write_image(directory / "residual.fits", residual, mask.grid, phase_center=phase_center, unit="Jy/beam", beam=beam)
+    groups = by_sky(model, found)
+    for name, members in groups.items():
+        suffix = f".{name or 'sky'}" if len(groups) > 1 else ""
+
+        def place(kind, suffix=suffix):
+            return directory / f"{kind}{suffix}.fits"
+
+        if len(members) == 1:
+            _write_images(model.only(members[0].sky), members[0], place, phase_center)
+        else:
+            _write_cubes(model, members, place, phase_center)
     if "fits" in mask_section(mask)["mask"]:
         write_image(directory / "mask.fits", mask.kept.astype(np.int16), mask.grid, phase_center=phase_center)
+
+
+def _write_images(model, found, place, phase_center):
+    mask, inversion = model.normal.mask, found.inversion
+    brightness, error, grid = source_images(model, inversion, found.geometry)
+    u, v, _, weight = all_cells(model.normal.reduction)
+    beam = synthesized_beam(u, v, weight)
+    write_image(place("source"), brightness, grid, phase_center=phase_center, unit="Jy/arcsec2")
+    write_image(place("source_error"), error, grid, phase_center=phase_center, unit="Jy/arcsec2")
+    sky = mask.to_image(np.asarray(inversion.image))
+    write_image(place("model"), sky, mask.grid, phase_center=phase_center, unit="Jy/pixel")
+    residual = residual_image(model, inversion, mask.grid)
+    write_image(place("residual"), residual, mask.grid, phase_center=phase_center, unit="Jy/beam", beam=beam)
+
+
+def _write_cubes(model, members, place, phase_center):
+    """Channels along the third axis, with their frequencies."""
+    frequencies, mask = channel_frequencies(model, members), model.normal.mask
+    source, error, sky, residual = ([] for _ in range(4))
+    for one in members:
+        alone = model.only(one.sky)
+        brightness, uncertain, grid = source_images(alone, one.inversion, one.geometry)
+        source.append(brightness)
+        error.append(uncertain)
+        sky.append(mask.to_image(np.asarray(one.inversion.image)))
+        residual.append(mask.to_image(dirty_residual(one.inversion)))
+    u, v, _, weight = all_cells(model.only(members[0].sky).normal.reduction)
+    common = {"phase_center": phase_center, "frequencies": frequencies}
+    write_image(place("source"), np.array(source), grid, unit="Jy/arcsec2", **common)
+    write_image(place("source_error"), np.array(error), grid, unit="Jy/arcsec2", **common)
+    write_image(place("model"), np.array(sky), mask.grid, unit="Jy/pixel", **common)
+    beam = synthesized_beam(u, v, weight)
+    write_image(place("residual"), np.array(residual), mask.grid, unit="Jy/beam", beam=beam, **common)
+
+
+def channel_frequencies(model, members):
+    """Frequencies of the channels of [Reconstruction] [Hz]."""
+    return [float(model.skies[one.sky].sky.frequencies[one.channel]) for one in members]
+
+
+def dirty_residual(inversion):
+    """(d~ - W L s) / sum of weights at the mask pixels, primary beams applied, shape (N,) [Jy/beam]."""
+    normal = inversion.normal
+    left = normal.dirty_image - normal.apply(inversion.image[:, None])[:, 0]
+    return np.asarray(left) / normal.reduction.sum_weight
 
 
 def model_cells(model, inversion):

@@ -14,10 +14,10 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .files import write_atomically
-from .normal import Reduction, operator_from_reduction
-from .parse import parse_lens, parse_pixel_source
-from .products import write_fits_products
-from .schema import Section, load_yaml
+from .parse import parse_lens, parse_sources
+from .products import by_sky, write_fits_products
+from .schema import load_yaml
+from .skyfiles import load_skies
 
 LABELS = {
     "theta_E": ("$\\theta_E$", "arcsec"),
@@ -72,10 +72,10 @@ def write_report(directory, truth=None):
     samples, paths, n_chains = _read_samples(directory)
     if truth is None and (directory / "truth.json").exists():
         truth = json.loads((directory / "truth.json").read_text())
-    inversion, geometry = model.invert(jnp.zeros(0))
-    if not (directory / "source.fits").exists():
-        write_fits_products(model, inversion, geometry, directory, phase_center)
-    figures = _figures(model, inversion, geometry, samples, paths, n_chains, truth or {})
+    found = model.inversions(jnp.zeros(0))
+    if not list(directory.glob("source*.fits")):
+        write_fits_products(model, found, directory, phase_center)
+    figures = _sky_figures(model, found) | _posterior_figures(samples, paths, n_chains, truth or {})
     for name, (figure, _) in figures.items():
         figure.savefig(directory / f"{name}.png")
     page = _page(directory, summary, figures, paths, truth or {})
@@ -116,10 +116,9 @@ def _load_best_model(directory):
             raise InputError(f"{directory}: no {name} here; is it the folder of a finished fit?")
     content = load_yaml(directory / "best_fit.yaml")
     lens = parse_lens(content["lens"], "lens")
-    source = parse_pixel_source(Section(content["source"], "source"))
-    reduction, header = Reduction.load(directory / "normal.npz")
-    normal = operator_from_reduction(reduction, "auto")
-    return Model(normal, lens, source, rays=content["image_plane"]["rays"]), header["phase_center"]
+    source, _ = parse_sources(content["source"])
+    skies, phase_center = load_skies(directory)
+    return Model(skies, lens, source, rays=content["image_plane"]["rays"]), phase_center
 
 
 def _read_samples(directory):
@@ -131,16 +130,60 @@ def _read_samples(directory):
     return np.stack([array.reshape(-1) for array in arrays], axis=1), paths, arrays[0].shape[0]
 
 
-def _figures(model, inversion, geometry, samples, paths, n_chains, truth):
-    """name -> (figure, caption)."""
+def _sky_figures(model, found):
+    """name -> (figure, caption): of every sky, the names of several after a dot."""
+    figures, groups = {}, by_sky(model, found)
+    for name, members in groups.items():
+        if len(members) == 1:
+            own = _figures(model.only(members[0].sky), members[0].inversion, members[0].geometry)
+        else:
+            own = _cube_figures(model, members)
+        figures |= {f"{key}.{name or 'sky'}" if len(groups) > 1 else key: value for key, value in own.items()}
+    return figures
+
+
+def _cube_figures(model, members):
+    from .plot_cube import plot_channels, plot_moments
+
+    return {
+        "channels": (
+            plot_channels(model, members),
+            "Channels: naturally weighted dirty image and residual on the mask, in units of the noise, and the "
+            "reconstructed source with the caustics, on one scale.",
+        ),
+        "moments": (
+            plot_moments(model, members),
+            "The source integrated over the channels, and its mean velocity (radio convention, about the mean "
+            "frequency) where a channel has S/N > 3.",
+        ),
+    }
+
+
+def _posterior_figures(samples, paths, n_chains, truth):
     from . import plot
 
-    lens = model.lens(jnp.zeros(0))
     logarithmic = [path.endswith("strength") and "regularization" in path for path in paths]
     shown = np.where(logarithmic, np.log(np.where(logarithmic, samples, 1.0)), samples)
     names = [short_name(path) for path in paths]
     true_values = [truth.get(path) for path in paths]
     figures = {
+        "corner": (
+            plot.plot_corner(shown, names, true_values if truth else None),
+            "Posterior: 39 % and 86 % regions, medians and 16 to 84 % ranges"
+            + ("; red lines mark the true values." if truth else "."),
+        ),
+    }
+    if n_chains > 1:
+        figures["traces"] = (plot.plot_traces(shown, names, n_chains), "The chains.")
+    return figures
+
+
+def _figures(model, inversion, geometry):
+    """Of a sky with one channel."""
+    from . import plot
+
+    lens = model.lens(jnp.zeros(0))
+    return {
         "dirty": (
             plot.plot_dirty(model, inversion, lens),
             "Naturally weighted dirty images of the data, of the model and of their difference. White contours at "
@@ -164,15 +207,7 @@ def _figures(model, inversion, geometry, samples, paths, n_chains, truth):
             plot.plot_residual_histogram(model, inversion),
             "Residual visibilities averaged in uv cells, in units of their errors.",
         ),
-        "corner": (
-            plot.plot_corner(shown, names, true_values if truth else None),
-            "Posterior: 39 % and 86 % regions, medians and 16 to 84 % ranges"
-            + ("; red lines mark the true values." if truth else "."),
-        ),
     }
-    if n_chains > 1:
-        figures["traces"] = (plot.plot_traces(shown, names, n_chains), "The chains.")
-    return figures
 
 
 def _embed(name, figure, caption):
@@ -221,13 +256,14 @@ def _number(value, digits):
 def _page(directory, summary, figures, paths, truth):
     terms, s = summary["terms"], summary
     n_real = s["n_real_data"]
-    gamma = s["derived"]["source.effective_parameters"]["map"]
+    n_source = sum(sky["n_channels"] * sky["n_source_pixels"] for sky in s["skies"])
+    gamma = sum(values["map"] for path, values in s["derived"].items() if path.endswith("effective_parameters"))
     evidence = s["log_evidence"] if s["log_evidence"] is not None else s["max_log_evidence"]
     name = "ln Z of the model" if s["log_evidence"] is not None else "ln E at the best fit"
     facts = {
         "visibilities": f"{s['n_visibilities']:,}",
         "chi squared / real numbers": f"{terms['chi_squared']:,.1f} / {n_real:,}",
-        "source parameters measured": f"{gamma:.1f} of {s['n_source_pixels']}",
+        "source parameters measured": f"{gamma:.1f} of {n_source:,}",
         name: f"{evidence:,.2f}",
         "image pixels": f'{s["n_image_pixels"]:,} of {s["pixel_scale"]:.4f}"',
         "operator": s["operator"] + (f", rank {s['rank']}" if s["operator"] == "lowrank" else ""),
@@ -245,10 +281,7 @@ def _page(directory, summary, figures, paths, truth):
     hashes = html.escape(", ".join(h[:16] for h in s["data_hashes"]))
     sections = [
         f"<h2>Summary</h2><div class='facts'>{grid}</div>{block}",
-        f"<h2>Data, model, residual</h2>{pictures['dirty']}",
-        f"<h2>Source</h2>{pictures['source']}",
-        f"<h2>Image plane</h2>{pictures['image_plane']}",
-        f"<h2>Visibilities</h2>{pictures['uv_distance']}{pictures['residuals']}",
+        *_sky_sections(pictures),
         f"<h2>Parameters</h2>{_table(s['parameters'], truth)}",
         f"<h2>Derived</h2>{_table(s['derived'], truth)}",
         f"<h2>Posterior</h2>{pictures['corner']}{pictures.get('traces', '')}",
@@ -261,6 +294,25 @@ def _page(directory, summary, figures, paths, truth):
         f"<style>{_STYLE}</style></head><body><h1>Lens model: {title}</h1>"
         f"<p>uvlens {__version__}</p>{''.join(sections)}</body></html>"
     )
+
+
+_SKY_SECTIONS = {
+    "Data, model, residual": ("dirty",),
+    "Channels": ("channels", "moments"),
+    "Source": ("source",),
+    "Image plane": ("image_plane",),
+    "Visibilities": ("uv_distance", "residuals"),
+}
+
+
+def _sky_sections(pictures):
+    """Headings with the pictures of every sky."""
+    skies = dict.fromkeys(key.partition(".")[2] for key in pictures if key not in ("corner", "traces"))
+    for sky in skies:
+        for heading, kinds in _SKY_SECTIONS.items():
+            shown = [pictures[key] for kind in kinds if (key := f"{kind}.{sky}" if sky else kind) in pictures]
+            if shown:
+                yield f"<h2>{heading}{html.escape(f': {sky}' if sky else '')}</h2>{''.join(shown)}"
 
 
 def _versions():

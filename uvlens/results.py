@@ -16,12 +16,15 @@ from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .model import Model
 from .normal import expected_rank
+from .skyfiles import save_skies
+from .terms import describe_skies, log_evidence_minus_null, log_evidence_terms, n_visibilities, worst_certificate
 
 PRODUCTS = (
     *("summary.json", "posterior.nc", "best_fit.yaml", "normal.npz", "report.html", "log", "mask.fits"),
     *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
+    *("normal.*.npz", "source.*.fits", "source_error.*.fits", "model.*.fits", "residual.*.fits"),
 )
-"""Files of a result folder; a new fit removes those of an old one first."""
+"""Patterns of the files of a result folder; a new fit removes those of an old one first."""
 
 N_SOURCE_SAMPLES = 60
 """Samples whose source is reconstructed for the errors of magnification and flux."""
@@ -61,8 +64,13 @@ class Result:
 
     @functools.cached_property
     def best(self):
-        """(inversion, geometry) at the best-fitting parameters."""
-        return self.model.invert(jnp.asarray(self.best_vector))
+        """(inversion, geometry) of the first sky at the best-fitting parameters."""
+        return self.reconstructions[0].inversion, self.reconstructions[0].geometry
+
+    @functools.cached_property
+    def reconstructions(self):
+        """[Reconstruction] of every channel of every sky at the best-fitting parameters."""
+        return self.model.inversions(jnp.asarray(self.best_vector))
 
     @functools.cached_property
     def derived(self):
@@ -75,7 +83,8 @@ class Result:
                 samples = unwrap_about_mean(samples)
                 at_best[path] = samples.mean() + (at_best[path] - samples.mean() + 90.0) % 180.0 - 90.0
             values[path] = (samples, float(at_best[path][0]))
-        stride = max(1, len(self.vectors) // N_SOURCE_SAMPLES)
+        n_samples = max(12, N_SOURCE_SAMPLES // len(self.reconstructions))
+        stride = max(1, len(self.vectors) // n_samples)
         rows = [source_parameters(self.model, vector) for vector in self.vectors[::stride]]
         best = source_parameters(self.model, self.best_vector)
         for path in best:
@@ -89,10 +98,10 @@ class Result:
 
     def summary(self):
         """The content of `summary.json`."""
-        inversion, _ = self.best
-        reduction = self.model.normal.reduction
-        null = reduction.log_evidence_null
-        minus_null = self.log_evidence_minus_null
+        found, normal = self.reconstructions, self.model.normal
+        null, minus_null = self.model.log_evidence_null, self.log_evidence_minus_null
+        best, k = log_evidence_minus_null(found), n_visibilities(self.model)
+        strengths = self.model.strengths(jnp.asarray(self.best_vector))
         return {
             "parameters": {
                 path: statistics(self.vectors[:, i], self.best_vector[i])
@@ -100,27 +109,28 @@ class Result:
             },
             "derived": {path: statistics(samples, best) for path, (samples, best) in self.derived.items()},
             "log_evidence": None if minus_null is None else minus_null + null,
-            "max_log_evidence": inversion.log_evidence,
-            "max_log_evidence_minus_null": float(inversion.log_evidence_minus_null),
+            "max_log_evidence": null + best,
+            "max_log_evidence_minus_null": best,
             "positions_penalty": float(self.model.positions_penalty(jnp.asarray(self.best_vector))),
-            "terms": inversion.terms,
-            "n_visibilities": reduction.n_visibilities,
-            "n_real_data": 2 * reduction.n_visibilities,
-            "n_image_pixels": self.model.normal.mask.n_pixels,
+            "terms": log_evidence_terms(self.model, found),
+            "n_visibilities": k,
+            "n_real_data": 2 * k,
+            "n_image_pixels": normal.mask.n_pixels,
             "n_source_pixels": self.model.n_source,
-            "rank": self.model.normal.rank or expected_rank(self.model.normal.reduction),
-            "operator": self.model.normal.method,
+            "rank": normal.rank or expected_rank(normal.reduction),
+            "operator": normal.method,
             "positive": self.model.pixel_source.positive,
-            "pixel_scale": self.model.normal.mask.grid.pixel_scale,
+            "pixel_scale": normal.mask.grid.pixel_scale,
+            "skies": describe_skies(self.model, found, strengths),
             "n_evaluations": self.n_evaluations,
             "n_gradients": self.n_gradients,
             "wall_seconds": self.wall_seconds,
             "seconds_per_evaluation": self.wall_seconds / max(1, self.n_evaluations),
             "method": self.method,
-            "diagnostics": {**self.diagnostics, "kkt": inversion.kkt},
+            "diagnostics": {**self.diagnostics, "kkt": worst_certificate(found)},
             "version": __version__,
             "seed": self.seed,
-            "data_hashes": reduction.hashes,
+            "data_hashes": [one for sky in self.model.skies for one in sky.normal.reduction.hashes],
             "warnings": self.warnings,
             "notes": list(self.notes),
         }
@@ -145,14 +155,13 @@ class Result:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot create {directory}: {error.strerror}") from None
-        normal = self.model.normal
-        phase_center = phase_center or normal.reduction.phase_center
-        normal.reduction.save(directory / "normal.npz", method=normal.method, phase_center=phase_center)
+        phase_center = phase_center or self.model.normal.reduction.phase_center
+        save_skies(self.model.skies, directory, phase_center)
         content = best_fit_content(self, data_section)
         text = yaml.safe_dump(content, sort_keys=False, width=100)
         write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
         try:
-            write_fits_products(self.model, *self.best, directory, phase_center)
+            write_fits_products(self.model, self.reconstructions, directory, phase_center)
         except ImportError as error:
             sentence = f"no FITS products: {error}; `uvlens report {directory}` writes them where it is installed"
             warnings.warn(sentence, UVLensWarning, stacklevel=2)
@@ -229,9 +238,9 @@ def search_warnings(result):
     if len(close) > 1:
         sentences.append(f"{len(close)} separate maxima within 10 in ln posterior: consider nautilus")
     sentences += _edges(result)
-    if not result.best[0].kkt["converged"]:
+    if not worst_certificate(result.reconstructions)["converged"]:
         sentences.append("the positive source at the best fit did not converge")
-    if result.model.pixel_source.positive:
+    if any(sky.pixels.positive for sky in result.model.skies):
         sentences.append(
             "the evidence of a positive source is the Gaussian formula at the constrained mode, not an integral"
         )

@@ -106,11 +106,6 @@ def subtract_components(data, components, mask, note=lambda _: None):
     return dataclasses.replace(data, vis=vis)
 
 
-def subtract_all(entries, data_sets, mask, note=lambda _: None):
-    """Data sets (Visibilities, VisibilityStreams, Reductions) less what the `subtract` of their DataEntry names."""
-    return [subtract_components(data, entry.subtract, mask, note) for entry, data in zip(entries, data_sets)]
-
-
 def parse_components(value, name):
     """Tuple of Component from a `subtract:` list."""
     found = []

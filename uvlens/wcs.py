@@ -39,10 +39,12 @@ def sky_offset(ra, dec, phase_center):
     return float(l / ARCSEC), float(m / ARCSEC)
 
 
-def image_header(grid, phase_center=None, unit=None):
+def image_header(grid, phase_center=None, unit=None, frequencies=None):
     """FITS header of an image on a grid whose columns are written from East to West.
 
-    RA---SIN / DEC--SIN about the phase centre; without one, offsets about (0, 0), said in a COMMENT.
+    RA---SIN / DEC--SIN about the phase centre; without one, offsets about (0, 0), said in a COMMENT. `frequencies` [Hz]
+    of a cube make a linear FREQ axis; where they are not evenly spaced it holds their mean spacing, and each is said
+    in a card CHANn.
     """
     from astropy.io import fits
 
@@ -59,21 +61,30 @@ def image_header(grid, phase_center=None, unit=None):
     header["RADESYS"] = "ICRS"
     if unit is not None:
         header["BUNIT"] = unit
+    if frequencies is not None:
+        step = (frequencies[-1] - frequencies[0]) / max(1, len(frequencies) - 1)
+        header["CTYPE3"], header["CUNIT3"], header["CRPIX3"] = "FREQ", "Hz", 1.0
+        header["CRVAL3"], header["CDELT3"] = frequencies[0], step or 1.0
+        even = frequencies[0] + step * np.arange(len(frequencies))
+        if np.max(np.abs(even - frequencies)) > 1e-3 * abs(step):
+            for number, frequency in enumerate(frequencies[:9999], 1):
+                header[f"CHAN{number}"] = (frequency, "Hz")
     if phase_center is None:
         header["COMMENT"] = "phase centre unknown: coordinates are offsets from (0, 0)"
     return header
 
 
-def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, extra=None):
+def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, frequencies=None, extra=None):
     """Write an image [row = y, column = x] as FITS with East to the left.
 
     Args:
         path: file, replaced if it is there.
-        image: shape `grid.shape`.
+        image: shape `grid.shape`, or (channels, *grid.shape) with `frequencies`.
         grid: PixelGrid.
         phase_center: (ra, dec) in degrees, or None.
         unit: BUNIT.
         beam: Beam, written as BMAJ, BMIN, BPA.
+        frequencies: of the channels of a cube [Hz].
         extra: {keyword: value} of the header, None left out.
     """
     import io
@@ -82,7 +93,7 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, e
 
     from .files import write_atomically
 
-    header = image_header(grid, phase_center, unit)
+    header = image_header(grid, phase_center, unit, frequencies)
     if beam is not None:
         header["BMAJ"], header["BMIN"], header["BPA"] = (
             beam.major / 3600.0,
@@ -91,5 +102,5 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, e
         )
     header.update({key: value for key, value in (extra or {}).items() if value is not None})
     stream = io.BytesIO()
-    fits.PrimaryHDU(np.asarray(image)[:, ::-1], header).writeto(stream)
+    fits.PrimaryHDU(np.asarray(image)[..., ::-1], header).writeto(stream)
     write_atomically(path, lambda out: out.write(stream.getvalue()))

@@ -96,6 +96,16 @@ def count_fields(path):
     return {int(number): (str(names[number]), int(n)) for number, n in zip(numbers, rows)}
 
 
+def field_centers(path):
+    """{field number: phase centre (ra, dec) [deg]} of all in the FIELD table."""
+    table = Table(path / "FIELD")
+    centers = {}
+    for i in range(len(table.column("NAME"))):  # cell by cell: their shapes may differ
+        ra, dec = np.degrees(table.column("PHASE_DIR", [i]).reshape(-1)[:2])
+        centers[i] = (float(ra % 360.0), float(dec))
+    return centers
+
+
 class Windows:
     """Spectral windows and correlations by DATA_DESC_ID."""
 

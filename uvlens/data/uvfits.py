@@ -106,6 +106,20 @@ def count_fields(path):
         return {int(number): (names.get(int(number), "?"), int(n)) for number, n in zip(numbers, rows)}
 
 
+def field_centers(path):
+    """{source number: phase centre (ra, dec) [deg], or None}."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as file:
+        header, groups = file[0].header, file[0].data
+        tables = {hdu.name: hdu for hdu in file[1:]}
+        if groups is None or "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+            return {1: _center_of_header(header)}
+        table = tables["AIPS SU"].data
+        places = zip(table["ID. NO."], table["RAEPO"], table["DECEPO"])
+        return {int(number): (float(ra), float(dec)) for number, ra, dec in places}
+
+
 def _axes(path, header):
     """FITS axis number of each kind of axis; COMPLEX must be there with 2 or 3 values."""
     axes = {header.get(f"CTYPE{i}", "").strip(): i for i in range(2, header["NAXIS"] + 1)}

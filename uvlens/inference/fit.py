@@ -1,5 +1,6 @@
 """`fit`: from a Model to a Result by the method asked for, every stage saved as soon as it is there."""
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -98,7 +99,7 @@ def _prepare(model, method, seed, options, directory, resume):
                 raise InputError(f"{directory}: its checkpoints belong to another {key}; fit without --resume")
         return prefix
     for name in os.listdir(directory):
-        if name.startswith("checkpoint.") or name in PRODUCTS:
+        if name.startswith("checkpoint.") or any(fnmatch.fnmatchcase(name, pattern) for pattern in PRODUCTS):
             os.remove(os.path.join(directory, name))
     save_json(f"{prefix}.json", identity)
     return prefix
@@ -115,12 +116,16 @@ def _remove_leftovers(directory):
 
 def fingerprint(model):
     """SHA-256 of the data, the mask and everything stated about the model."""
-    pixels, positions = model.pixel_source, model.positions
+    positions = model.positions
     guard = None if positions is None else (np.asarray(positions.xy).tolist(), positions.threshold)
     profiles = [type(component).__name__ for component in model.components["lens"].mass]
-    source = (repr(pixels.mesh), type(pixels.regularization).__name__, pixels.positive, model.strength_is_maximised)
-    stated = (model.parameters.describe(), profiles, source, guard, model.n_rays)
-    return hashlib.sha256(repr((stated, model.normal.reduction.hashes, __version__)).encode()).hexdigest()
+    skies = []
+    for sky in model.skies:
+        pixels, hashes = sky.pixels, sky.normal.reduction.hashes
+        prior = (type(pixels.regularization).__name__, pixels.positive, sky.strength_range)
+        skies.append((repr(pixels.mesh), prior, sky.sky.source, sky.sky.n_channels, hashes))
+    stated = (model.parameters.describe(), profiles, skies, guard, model.n_rays)
+    return hashlib.sha256(repr((stated, __version__)).encode()).hexdigest()
 
 
 def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, n_screen=48):

@@ -1,18 +1,21 @@
 """Linear inversion of a pixelised source: system, positive solver, evidence with its gradient, strength."""
 
 from .banded import bands_from_matrix, matrix_from_bands
+from .channels import ChannelInversions, invert_channels
 from .evidence import System, log_evidence_minus_null, solve_system
 from .invert import Inversion, invert, run_inversion
 from .positive import Solution, solve_positive, solve_unconstrained
 from .strength import best_coefficient, strength_spectrum
 
 __all__ = [
+    "ChannelInversions",
     "Inversion",
     "Solution",
     "System",
     "bands_from_matrix",
     "best_coefficient",
     "invert",
+    "invert_channels",
     "log_evidence_minus_null",
     "matrix_from_bands",
     "run_inversion",

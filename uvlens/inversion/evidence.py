@@ -9,7 +9,14 @@ the gradient needs no derivative of the solver, free and positive alike:
 
     D_bar = s,   F_bar = H_bar = -1/2 (s s^T + A^-1),   L_bar_is = 2 (W L F_bar)_is + d~_i s_s
 
-with ln det H, known in closed form, differentiated on its own. On a CPU value and derivatives come from `host`,
+with ln det H, known in closed form, differentiated on its own. Where an operator holds C dirty images (channels that
+share W, see `normal.shared`), the value is the sum over them with one F, one decomposition, one inverse and one
+product with W:
+
+    ln E - ln E_null = -1/2 [sum_c (s_c^T A s_c - 2 s_c^T D_c) + C (ln det A - ln det H)]
+    F_bar = H_bar = -1/2 (sum_c s_c s_c^T + C A^-1),   L_bar_is = 2 (W L F_bar)_is + sum_c d~_ci s_cs
+
+On a CPU value and derivatives come from `host`,
 elsewhere from plain JAX; both are tested against each other.
 """
 
@@ -76,7 +83,7 @@ class System(NamedTuple):
 
     def inverse(self):
         """A^-1, shape (S, S)."""
-        return jax.scipy.linalg.cho_solve((self.cholesky, True), jnp.eye(len(self.data_vector)))
+        return _inverse(self.cholesky)
 
 
 def solve_system(
@@ -99,6 +106,29 @@ def solve_system(
     )
 
 
+def solve_channels(
+    curvature_matrix, data_vectors, regularization_matrix, log_det_regularization, allowed, positive, start=None
+):
+    """The System of C data vectors, shape (C, S), on one A that is decomposed once; axes as in `CHANNELS`.
+
+    Arguments as for `solve_system`; `jax.vmap(..., in_axes=(CHANNELS,))` takes the channels one by one.
+    """
+    matrix = curvature_matrix + regularization_matrix
+    cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
+
+    def solve(vector):
+        if positive:
+            return solve_positive(matrix, vector, allowed, start=start)
+        return solve_unconstrained(matrix, vector, allowed)
+
+    solutions = jax.vmap(solve)(data_vectors)
+    return System(curvature_matrix, data_vectors, regularization_matrix, cholesky, solutions, log_det_regularization)
+
+
+CHANNELS = System(None, 0, None, None, 0, None)
+"""What has a leading axis of channels in the System of several."""
+
+
 def assemble(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
     """System of a mapper: the chain from the mapper's entries to the solved system."""
     lensing = Mapper(indices, weights, n_source)
@@ -114,22 +144,25 @@ def assemble(operator, indices, weights, regularization, log_det_regularization,
 
 @partial(jax.custom_vjp, nondiff_argnums=(6,))
 def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, bands, allowed, start, positive: bool):
-    """ln E - ln E_null - 1/2 ln det H as a function that JAX can differentiate.
+    """ln E - ln E_null - C/2 ln det H as a function that JAX can differentiate, C = 1 but for channels that share W.
 
-    (ln det H is known in closed form, or differentiated on its own: add half of it.)
+    (ln det H is known in closed form, or differentiated on its own: whoever calls adds C/2 of it, C =
+    `operator.n_channels`. Everything else is summed over channels here.)
 
     Args:
-        operator: the normal operator (N pixels); constant under differentiation.
+        operator: the normal operator (N pixels), its dirty image of shape (N,) or (C, N); constant under
+            differentiation.
         indices, weights: the mapper's entries, shape (N, P).
         bands: lower bands of H, shape (b + 1, S) (see `banded`).
         allowed: boolean, shape (S,), False where the source is fixed to 0.
         start: boolean, shape (S,), passive set the positive solver begins with; all True begins with the signs of
-            the unconstrained source. The value does not depend on it.
+            the unconstrained source. On a CPU a channel begins with the set of the one before it. The value does not
+            depend on it.
         positive: whether s >= 0.
 
     Returns:
-        The value; NaN where the positive solver did not converge. Entries of weight 0 are padding: their derivative
-        is 0.
+        The value; NaN where the positive solver did not converge (for one channel at least). Entries of weight 0 are
+        padding: their derivative is 0.
     """
     return _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=False)[0]
 
@@ -175,6 +208,8 @@ def _on_host(operator, indices, weights, bands, allowed, start, positive, gradie
 
 
 def _on_device(operator, indices, weights, bands, allowed, start, positive, gradient):
+    if operator.dirty_image.ndim > 1:
+        return _channels_on_device(operator, indices, weights, bands, allowed, start, positive, gradient)
     n_source = bands.shape[1]
     lensing_operator = dense_lensing_operator(indices, weights, n_source)
     transformed = operator.transform(lensing_operator)
@@ -198,3 +233,33 @@ def _on_device(operator, indices, weights, bands, allowed, start, positive, grad
     weights_bar = product[rows, indices] + operator.dirty_image[:, None] * s[indices]
     weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
     return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
+
+
+def _channels_on_device(operator, indices, weights, bands, allowed, start, positive, gradient):
+    """The same for a dirty image of shape (C, N)."""
+    lensing_operator = dense_lensing_operator(indices, weights, bands.shape[1])
+    transformed = operator.transform(lensing_operator)
+    dirty_images = operator.dirty_image
+    systems = solve_channels(
+        operator.curvature(lensing_operator, transformed),
+        dirty_images @ lensing_operator,
+        matrix_from_bands(bands),
+        jnp.zeros(()),
+        allowed,
+        positive,
+        start,
+    )
+    value = jnp.sum(jax.vmap(lambda one: one.log_evidence_minus_null, in_axes=(CHANNELS,))(systems))
+    value = jnp.where(jnp.all(systems.solution.converged), value, jnp.nan)
+    if not gradient:
+        return (value,)
+    s = systems.solution.source
+    matrix_bar = -0.5 * (s.T @ s + len(s) * _inverse(systems.cholesky))
+    product = 2.0 * operator.pullback(transformed, matrix_bar) + dirty_images.T @ s
+    weights_bar = product[jnp.arange(indices.shape[0])[:, None], indices]
+    weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
+    return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
+
+
+def _inverse(cholesky):
+    return jax.scipy.linalg.cho_solve((cholesky, True), jnp.eye(len(cholesky)))

@@ -4,18 +4,23 @@ The primal form: F (S x S), A = F + H, one Cholesky decomposition for ln det A a
 positive source on its passive set, and for the gradient one explicit inverse and one more product with W:
 
     F_bar = H_bar = -1/2 (s s^T + A^-1),   L_bar_is = 2 (W L F_bar)_is + d~_i s_s   at the entries of L
+
+C dirty images that share W (the channels of a cube, see `normal.shared`) share F, its decomposition, the inverse and
+the product with W: each of them adds a solve for s_c, and s s^T + A^-1 becomes sum_c s_c s_c^T + C A^-1. The dual
+form serves one dirty image only.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf
 
 from ..normal.factored import FactoredProducts
 from ..normal.sparse import SparseLens, compiled
 from . import dual
 from .inverse import inverse_of
-from .passive import DenseSystem
+from .passive import DenseSystem, PassiveSet
 from .pivoting import HostSolution, free_minimum, lawson_hanson, positive_minimum
 
 
@@ -26,71 +31,102 @@ class HostEvidence(NamedTuple):
         value: NaN where A is not positive definite or the positive source was not found.
         weights_bar: for the mapper's weights, shape (N, P); None if not asked for.
         bands_bar: for the lower bands of H, shape (b + 1, S); None if not asked for.
-        solution: the source and its certificate.
+        solutions: the source and its certificate for each dirty image.
     """
 
     value: float
     weights_bar: np.ndarray | None
     bands_bar: np.ndarray | None
-    solution: HostSolution
+    solutions: tuple[HostSolution, ...]
+
+    @property
+    def solution(self):
+        """The first of them, the only one where there is one dirty image."""
+        return self.solutions[0]
 
 
 def evidence(products, dirty_image, indices, weights, bands, allowed, start, positive, gradient):
-    """The evidence of one mapper.
+    """The evidence of one mapper, summed over the channels where there are C of them.
 
     Args:
         products: HostProducts of the normal operator.
-        dirty_image: d~, shape (N,).
+        dirty_image: d~, shape (N,) or (C, N).
         indices, weights: of the mapper, shape (N, P).
         bands: lower bands of H, shape (b + 1, S) (see `banded`).
         allowed: boolean, shape (S,), False where s is fixed to 0.
-        start: boolean, shape (S,), passive set the positive solver begins with (all: signs of the free minimum).
+        start: boolean, shape (S,), passive set the positive solver begins with (all: signs of the free minimum);
+            channels after the first begin with that of the one before them.
         positive: whether s >= 0.
         gradient: whether the derivatives are wanted.
     """
+    dirty_images = np.atleast_2d(dirty_image)
+    n_channels, n_source = len(dirty_images), bands.shape[1]
     # compiled kernels assume finite numbers: what is not (a lens with |e| >= 1, say) has no evidence
     if not (np.isfinite(np.sum(weights)) and np.isfinite(np.sum(bands))):
-        unsolved = HostSolution(np.zeros(bands.shape[1]), allowed, np.inf, 0, False)
+        unsolved = (HostSolution(np.zeros(n_source), allowed, np.inf, 0, False),) * n_channels
         return HostEvidence(np.nan, _nan_like(weights, gradient), _nan_like(bands, gradient), unsolved)
-    lens = SparseLens.of(indices, weights, bands.shape[1])
-    data = lens.transposed_product(dirty_image)
-    if isinstance(products, FactoredProducts) and dual.pays(products.rank, bands.shape, positive):
-        result = dual.evidence(products, lens, data, bands, allowed, start, positive, gradient)
+    lens = SparseLens.of(indices, weights, n_source)
+    data = [lens.transposed_product(one) for one in dirty_images]
+    if n_channels == 1 and isinstance(products, FactoredProducts) and dual.pays(products.rank, bands.shape, positive):
+        result = dual.evidence(products, lens, data[0], bands, allowed, start, positive, gradient)
         if result is not None:
             value, entries_bar, bands_bar, solution = result
-            return _finish(lens, dirty_image, value, entries_bar, bands_bar, solution)
+            return _finish(lens, dirty_images, value, entries_bar, bands_bar, (solution,))
     curvature, kept = products.curvature(lens, keep=gradient)
     matrix, scale = _scaled_sum(curvature, bands)
     factor, info = dpotrf(matrix.T, lower=0, clean=0)
     if info:
-        solution = HostSolution(np.zeros_like(data), allowed, np.inf, 1, False)
-        return _finish(lens, dirty_image, np.nan, _nothing(lens, gradient), _nan_like(bands, gradient), solution)
-    system = DenseSystem(matrix, data * scale, factor.T)
-    if positive:
-        solution = positive_minimum(system, allowed, None if start.all() else start)
-        if not solution.converged:
-            solution = lawson_hanson(system, allowed)
-    else:
-        solution = free_minimum(system, allowed)
-    source = np.where(solution.passive, solution.source * scale, 0.0)
-    solution = solution._replace(source=np.maximum(source, 0.0) if positive else source)
+        unsolved = (HostSolution(np.zeros(n_source), allowed, np.inf, 1, False),) * n_channels
+        return _finish(lens, dirty_images, np.nan, _nothing(lens, gradient), _nan_like(bands, gradient), unsolved)
+    systems = [DenseSystem(matrix, one * scale, factor.T) for one in data]
+    solutions = tuple(
+        one._replace(source=_clipped(np.where(one.passive, one.source * scale, 0.0), positive))
+        for one in _solve(systems, allowed, start, positive)
+    )
+    sources = [one.source for one in solutions]
     log_det = 2.0 * np.sum(np.log(np.diagonal(factor) / scale))
-    value = -0.5 * (_quadratic(curvature, bands, solution.source) - 2.0 * solution.source @ data + log_det)
+    fit = sum(_quadratic(curvature, bands, s) - 2.0 * s @ d for s, d in zip(sources, data))
+    value = -0.5 * (fit + n_channels * log_det)
     entries_bar = bands_bar = None
     if gradient:
-        spread, bands_bar = _outer_and_inverse(inverse_of(factor).T, scale, solution.source, len(bands))
+        inverse = inverse_of(factor)
+        if n_channels > 1:  # C A^-1 and every s_c s_c^T but the first, in units of the scaled matrix
+            others = np.asfortranarray((np.array(sources[1:]) / scale).T)
+            inverse = dsyrk(1.0, others, beta=float(n_channels), c=inverse, lower=0, overwrite_c=1)
+        spread, bands_bar = _outer_and_inverse(inverse.T, scale, sources[0], len(bands))
         entries_bar = -products.pullback(lens, kept, spread)
-    return _finish(lens, dirty_image, value, entries_bar, bands_bar, solution)
+    return _finish(lens, dirty_images, value, entries_bar, bands_bar, solutions)
 
 
-def _finish(lens, dirty_image, value, entries_bar, bands_bar, solution):
-    if not solution.converged:
+def _solve(systems, allowed, start, positive):
+    """Solutions of systems that differ in their vectors only."""
+    solver = PassiveSet(systems[0])
+    if not positive:
+        return [free_minimum(system, allowed, solver) for system in systems]
+    start, solutions = None if start.all() else start, []
+    for system in systems:
+        solution = positive_minimum(system, allowed, start, solver=solver)
+        if not solution.converged:
+            solution = lawson_hanson(system, allowed)
+        solutions.append(solution)
+        if solution.converged:
+            start = solution.passive
+    return solutions
+
+
+def _clipped(source, positive):
+    return np.maximum(source, 0.0) if positive else source
+
+
+def _finish(lens, dirty_images, value, entries_bar, bands_bar, solutions):
+    if not all(solution.converged for solution in solutions):
         value = np.nan
     weights_bar = None
     if entries_bar is not None:
-        _add_data_term(lens.row_start, lens.source, dirty_image, solution.source, entries_bar)
+        for dirty_image, solution in zip(dirty_images, solutions):
+            _add_data_term(lens.row_start, lens.source, dirty_image, solution.source, entries_bar)
         weights_bar = lens.spread(entries_bar)
-    return HostEvidence(float(value), weights_bar, bands_bar, solution)
+    return HostEvidence(float(value), weights_bar, bands_bar, solutions)
 
 
 def _nothing(lens, gradient):

@@ -90,6 +90,7 @@ class PassiveSet:
         self.base, self.known = passive.copy(), {}
         inverse = self.system.decompose(self.indices)
         if inverse is None:
+            self.base = None  # `inverse` belongs to the set before: nothing may be solved with it
             return False
         self.inverse = inverse
         return True

@@ -33,16 +33,16 @@ class HostSolution(NamedTuple):
     converged: bool
 
 
-def free_minimum(system: System, allowed):
-    """The unconstrained minimum on the allowed indices (boolean, shape (S,)), 0 elsewhere."""
-    solver = PassiveSet(system)
+def free_minimum(system: System, allowed, solver=None):
+    """The unconstrained minimum on the allowed indices (boolean, shape (S,)), 0 elsewhere; `solver` as below."""
+    solver = PassiveSet(system) if solver is None else solver
     if not solver.decompose(allowed):
         return _failed(system, allowed, 1)
-    source, gradient = _solve(solver, allowed, always_refine=True)
+    source, gradient = _solve(solver, system, allowed, always_refine=True)
     return HostSolution(source, allowed, _certificate(system.vector, gradient, allowed, allowed), 1, True)
 
 
-def positive_minimum(system: System, allowed, start=None, max_steps=200):
+def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=None):
     """The minimum with s >= 0 on the allowed indices, 0 elsewhere; not converged after `max_steps`.
 
     Args:
@@ -50,6 +50,7 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200):
         allowed: boolean, shape (S,).
         start: passive set to begin with; None begins with the signs of the unconstrained minimum.
         max_steps: sets that are tried.
+        solver: PassiveSet of the same A, whose last decomposition is taken over and which is left with its own.
     """
     vector = system.vector
     if not np.all(np.isfinite(vector)):
@@ -57,28 +58,29 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200):
     tolerance = GRADIENT_TOLERANCE * np.max(np.abs(vector), initial=0.0)
     passive = allowed.copy() if start is None else allowed & start
     fewest, lowest, patience = len(vector) + 1, np.inf, PATIENCE
-    solver = PassiveSet(system)
+    solver = PassiveSet(system) if solver is None else solver
+    n_before = solver.n_factorizations
     for _ in range(max_steps):
         if not solver.move_to(passive):
             break
-        source, gradient = _solve(solver, passive)
+        source, gradient = _solve(solver, system, passive)
         wrong = _wrong_signs(source, gradient, passive, allowed, tolerance)
         if not wrong.any():  # the certificate comes from a decomposition of just this set, and is refined
             if not solver.decompose(passive):
                 break
-            source, gradient = _solve(solver, passive, always_refine=True)
+            source, gradient = _solve(solver, system, passive, always_refine=True)
             wrong = _wrong_signs(source, gradient, passive, allowed, tolerance)
         count = np.count_nonzero(wrong)
         if count == 0:
             residual = _certificate(vector, gradient, passive, allowed)
-            return HostSolution(source, passive, residual, solver.n_factorizations, True)
+            return HostSolution(source, passive, residual, solver.n_factorizations - n_before, True)
         objective = -0.5 * vector @ source if not np.any(wrong & passive) else np.inf
         patience = PATIENCE if count < fewest or objective < lowest else patience - 1
         fewest, lowest = min(count, fewest), min(objective, lowest)
         if patience < 0:
             wrong = np.arange(len(vector)) == np.flatnonzero(wrong)[-1]
         passive = passive ^ wrong
-    return _failed(system, allowed, solver.n_factorizations)
+    return _failed(system, allowed, solver.n_factorizations - n_before)
 
 
 def lawson_hanson(system: DenseSystem, allowed):
@@ -97,7 +99,7 @@ def lawson_hanson(system: DenseSystem, allowed):
     solver = PassiveSet(system)
     if not solver.decompose(passive):
         return failed
-    source, gradient = _solve(solver, passive, always_refine=True)
+    source, gradient = _solve(solver, system, passive, always_refine=True)
     residual = _certificate(system.vector, gradient, passive, allowed)
     right = bool(np.all(source >= 0.0)) and residual <= 100.0 * GRADIENT_TOLERANCE
     return HostSolution(source, passive, residual, 2, right)
@@ -107,9 +109,8 @@ def _wrong_signs(source, gradient, passive, allowed, tolerance):
     return np.where(passive, source < 0.0, allowed & (gradient < -tolerance))
 
 
-def _solve(solver, passive, always_refine=False):
+def _solve(solver, system, passive, always_refine=False):
     """(s, A s - D) with s solved on the passive set, refined where the residual there asks for it."""
-    system = solver.system
     source = solver.solve(system.vector)
     gradient = system.gradient(source)
     largest = np.max(np.abs(system.vector), initial=0.0)

@@ -5,16 +5,20 @@ from .build import load_normal_operator, normal_operator, operator_from_reductio
 from .choose import SourceSize, expected_rank
 from .operator import AbstractNormalOperator
 from .reduction import Reduction
+from .shared import SharedChannels, can_share, share_curvature
 
 __all__ = [
     "AbstractNormalOperator",
     "Reduction",
     "ReductionSums",
+    "SharedChannels",
     "SourceSize",
+    "can_share",
     "expected_rank",
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "share_curvature",
     "suited",
 ]

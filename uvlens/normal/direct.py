@@ -39,7 +39,7 @@ class DirectNormalOperator(AbstractNormalOperator):
         return DirectNormalOperator(FFTNormalOperator.from_reduction(reduction), products, reduction)
 
     @property
-    def dirty_image(self) -> Float[Array, " N"]:
+    def dirty_image(self) -> Float[Array, "*C N"]:
         return self.fft.dirty_image
 
     @property

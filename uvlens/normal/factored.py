@@ -13,7 +13,7 @@ class FactoredProducts(HostProducts):
 
     Args:
         factor: R, shape (r, N).
-        compressed_data: z, shape (r,), with d~ = R^T z.
+        compressed_data: z, shape (r,) or (r, C), with d~ = R^T z.
     """
 
     def __init__(self, factor, compressed_data):

@@ -31,13 +31,13 @@ class LowRankNormalOperator(AbstractNormalOperator):
 
     Attributes:
         factor: R, shape (r, N) [Jy^-1].
-        compressed_data: z, shape (r,), unit noise.
+        compressed_data: z, shape (r,), unit noise; (r, C) for C dirty images.
         residual_trace: trace of W - R^T R over the trace of W.
     """
 
-    dirty_image: Float[Array, " N"]
+    dirty_image: Float[Array, "*C N"]
     factor: Float[Array, "r N"]
-    compressed_data: Float[Array, " r"]
+    compressed_data: Float[Array, "r *C"]
     residual_trace: float = eqx.field(static=True)
     products: Any = eqx.field(static=True)
     reduction: Reduction = eqx.field(static=True)
@@ -54,7 +54,7 @@ class LowRankNormalOperator(AbstractNormalOperator):
         factor, pivots, residual = pivoted_cholesky(
             lambda some, others: _part(reduction, some, others), _diagonal(reduction), relative_tolerance, largest_rank
         )
-        compressed = scipy.linalg.solve_triangular(factor[:, pivots], reduction.dirty_image[pivots], trans="T")
+        compressed = scipy.linalg.solve_triangular(factor[:, pivots], reduction.dirty_image.T[pivots], trans="T")
         return LowRankNormalOperator(
             dirty_image=jnp.asarray(reduction.dirty_image),
             factor=jnp.asarray(factor),

@@ -28,13 +28,13 @@ class AbstractNormalOperator(eqx.Module):
     """W = sum_k w_k cos 2 pi u_k.(x_i - x_j) on the N pixels of a mask, with the dirty image and the constants.
 
     Attributes:
-        dirty_image: d~, shape (N,) [Jy^-1].
+        dirty_image: d~, shape (N,) [Jy^-1]; (C, N) for C channels that share W (see `shared`).
         products: compiled products for a CPU (HostProducts), None where numba is missing.
         reduction: the host-side sums it was made from (not traced by JAX).
         choice: why `method="auto"` took it; None if it was asked for by name.
     """
 
-    dirty_image: eqx.AbstractVar[Float[Array, " N"]]
+    dirty_image: eqx.AbstractVar[Float[Array, "*C N"]]
     products: eqx.AbstractVar[Any]
     reduction: eqx.AbstractVar[Reduction]
     choice: eqx.AbstractVar[str | None]
@@ -93,6 +93,11 @@ class AbstractNormalOperator(eqx.Module):
             return jax.pure_callback(call, shape, indices, weights, vmap_method="sequential")
 
         return jax.lax.platform_dependent(indices, weights, cpu=on_host, default=on_device)
+
+    @property
+    def n_channels(self):
+        """C: dirty images that share W, 1 where it has the shape (N,)."""
+        return 1 if self.dirty_image.ndim == 1 else self.dirty_image.shape[0]
 
     @property
     def mask(self):

@@ -47,7 +47,7 @@ class Reduction:
     Args:
         mask: the N pixels.
         terms: parts of W, one for each different primary beam.
-        dirty_image: d~, shape (N,), primary beams applied [Jy^-1].
+        dirty_image: d~, shape (N,), primary beams applied [Jy^-1]; (C, N) for C channels that share W (see `shared`).
         null_chi_squared: d^H C^-1 d.
         noise_normalization: sum over real and imaginary parts of ln(2 pi sigma^2).
         histogram: of weight over baseline length.
@@ -69,6 +69,8 @@ class Reduction:
     def __add__(self, other):
         if not (self.mask.grid == other.mask.grid and np.array_equal(self.mask.kept, other.mask.kept)):
             raise InputError("normal operators on different masks cannot be added")
+        if self.dirty_image.ndim > 1 or other.dirty_image.ndim > 1:
+            raise InputError("channels that share W cannot be added to: add the data of each channel, then share")
         if self.pixel_window != other.pixel_window:
             raise InputError("normal operators with and without pixel_window cannot be added")
         return Reduction(
@@ -95,8 +97,9 @@ class Reduction:
 
     @property
     def sum_weight(self):
-        """sum_k w_k [Jy^-2]."""
-        return float(self.histogram.weight.sum())
+        """sum_k w_k, of a mean channel where C of them share W [Jy^-2]."""
+        total = float(self.histogram.weight.sum())
+        return total if self.dirty_image.ndim == 1 else total / len(self.dirty_image)
 
     @property
     def log_evidence_null(self):
@@ -134,7 +137,7 @@ class Reduction:
             self,
             mask=mask,
             terms=tuple(terms),
-            dirty_image=self.dirty_image[chosen],
+            dirty_image=self.dirty_image[..., chosen],
             hashes=tuple(hashlib.sha256(one.encode() + stated).hexdigest() for one in self.hashes),
         )
 

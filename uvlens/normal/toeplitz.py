@@ -22,7 +22,7 @@ class FFTNormalOperator(AbstractNormalOperator):
     Exact to rounding; the reference for every other implementation. S FFT pairs a curvature matrix.
     """
 
-    dirty_image: Float[Array, " N"]
+    dirty_image: Float[Array, "*C N"]
     kernel_transforms: tuple[Complex[Array, "ny nx"], ...]
     primary_beams: tuple[Float[Array, " N"] | None, ...]
     rows: Int[Array, " N"]

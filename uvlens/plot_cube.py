@@ -1,0 +1,87 @@
+"""Figures of a cube: its channels, the source's total and its velocity field."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from .conventions import SPEED_OF_LIGHT
+from .lens import caustics
+from .plot import DIVERGING, _draw_curves, _figure, lens_curves, show_image
+from .products import channel_frequencies, dirty_residual, source_images
+
+_MOST = 12
+"""Channels that are drawn; of more, evenly chosen ones."""
+_SIGNIFICANT = 3.0
+
+
+def velocities(frequencies):
+    """Radio velocities about the mean frequency, c (1 - nu / nu_mean) [km/s]."""
+    frequencies = np.asarray(frequencies)
+    return 1e-3 * SPEED_OF_LIGHT * (1.0 - frequencies / frequencies.mean())
+
+
+def plot_channels(model, members):
+    """Dirty image, residual (both over the noise) and source of every channel ([Reconstruction])."""
+    frequencies, mask = channel_frequencies(model, members), model.normal.mask
+    shown = np.unique(np.linspace(0, len(members) - 1, min(_MOST, len(members))).round().astype(int))
+    velocity = velocities(frequencies)
+    inside = caustics(model.lens(jnp.zeros(0)), lens_curves(model, model.lens(jnp.zeros(0))))
+    pictures = []
+    for c in shown:
+        inversion, reduction = members[c].inversion, members[c].inversion.normal.reduction
+        noise = reduction.sum_weight**-0.5
+        data = mask.to_image(np.asarray(inversion.normal.dirty_image) * noise, np.nan)
+        left = mask.to_image(dirty_residual(inversion) / noise, np.nan)
+        brightness, _, grid = source_images(model.only(members[c].sky), inversion, members[c].geometry)
+        pictures.append((data, left, 1e3 * brightness))
+    top = [max(np.nanmax(picture[i]) for picture in pictures) for i in (0, 2)]
+    figure, axes = _figure(len(shown), 3, 2.9, 2.7)
+    for column, (c, (data, left, source)) in enumerate(zip(shown, pictures)):
+        title = f"{frequencies[c] / 1e9:.4f} GHz\n{velocity[c]:+.0f} km/s"
+        show_image(axes[0, column], data, mask.grid, title, "dirty / noise", limits=(-3.0, top[0]))
+        show_image(axes[1, column], left, mask.grid, "", "residual / noise", limits=(-5.0, 5.0), cmap=DIVERGING)
+        show_image(axes[2, column], source, grid, "", "mJy/arcsec$^2$", limits=(0.0, top[1]))
+        _draw_curves(axes[2, column], inside, color="cyan", linewidth=0.7)
+        west, east, south, north = grid.extent
+        axes[2, column].set_xlim(east, west)
+        axes[2, column].set_ylim(south, north)
+        if column:
+            for axis in axes[:, column]:
+                axis.set_ylabel("")
+    return figure
+
+
+def moments(model, members):
+    """(integrated brightness [Jy/arcsec^2 km/s], mean velocity [km/s], grid) of the source.
+
+        sum_c I_c dv,   sum_c v_c I_c / sum_c I_c,   v_c radio velocity about the mean frequency
+
+    The velocity is NaN where no channel has S/N > 3.
+    """
+    velocity = velocities(channel_frequencies(model, members))
+    cube, seen = [], False
+    for one in members:
+        brightness, error, grid = source_images(model.only(one.sky), one.inversion, one.geometry)
+        cube.append(brightness)
+        seen = seen | (brightness > _SIGNIFICANT * error)
+    cube = np.array(cube)
+    total = cube.sum(axis=0)
+    mean = np.tensordot(velocity, cube, axes=1) / np.where(total == 0.0, 1.0, total)
+    width = float(np.mean(np.abs(np.diff(velocity)))) if len(velocity) > 1 else 1.0
+    return total * width, np.where(seen & (total > 0.0), mean, np.nan), grid
+
+
+def plot_moments(model, members):
+    """Integrated source and its velocity field, with the caustics."""
+    total, mean, grid = moments(model, members)
+    lens = model.lens(jnp.zeros(0))
+    inside = caustics(lens, lens_curves(model, lens))
+    figure, axes = _figure(2, 1, 5.0, 4.4)
+    show_image(axes[0, 0], 1e3 * total, grid, "integrated source", "mJy/arcsec$^2$ km/s")
+    largest = np.nanmax(np.abs(mean)) if np.isfinite(mean).any() else 1.0
+    show_image(axes[0, 1], mean, grid, "mean velocity", "km/s", limits=(-largest, largest), cmap=DIVERGING)
+    for axis in axes.flat:
+        _draw_curves(axis, inside, color="black", linewidth=0.8)
+        west, east, south, north = grid.extent
+        axis.set_xlim(east, west)
+        axis.set_ylim(south, north)
+    return figure

@@ -1,0 +1,35 @@
+"""The normal operators of a result folder: `normal.npz`, and `normal.1.npz`, ... for more skies and channels."""
+
+from .normal import Reduction, operator_from_reduction, share_curvature
+from .sky import Sky
+
+
+def save_skies(skies, directory, phase_center):
+    """normal.npz, normal.1.npz, ...: the sums of every channel of every sky, with what a Sky is beside them."""
+    parts = []
+    for i, one in enumerate(skies):
+        own, frequencies = one.sky, one.sky.frequencies or [None]
+        reductions = [own.normal.reduction] if own.shared is None else own.shared.channels
+        for reduction, frequency in zip(reductions, frequencies):
+            said = {"sky": i, "name": own.name, "source": own.source, "frequency": frequency}
+            parts.append((reduction, one.normal.method, said))
+    for i, (reduction, method, said) in enumerate(parts):
+        file = directory / (f"normal.{i}.npz" if i else "normal.npz")
+        reduction.save(file, method=method, phase_center=phase_center, part=said, n_parts=len(parts))
+
+
+def load_skies(directory):
+    """([Sky], phase centre) that `save_skies` wrote."""
+    first, header = Reduction.load(directory / "normal.npz")
+    members = {}
+    for i in range(header.get("n_parts", 1)):
+        reduction, own = Reduction.load(directory / f"normal.{i}.npz") if i else (first, header)
+        members.setdefault(own.get("part", {}).get("sky", 0), []).append((reduction, own.get("part", {})))
+    skies = []
+    for parts in members.values():
+        said, frequencies = parts[0][1], [part.get("frequency") for _, part in parts]
+        shared = share_curvature([reduction for reduction, _ in parts]) if len(parts) > 1 else None
+        operator = operator_from_reduction(parts[0][0] if shared is None else shared.reduction, "auto")
+        known = None if frequencies[0] is None else frequencies
+        skies.append(Sky(operator, said.get("name", ""), said.get("source", 0), known, shared))
+    return skies, header["phase_center"]

@@ -1,0 +1,68 @@
+"""ln E of a model with its terms, added over skies and channels."""
+
+import numpy as np
+
+
+def log_evidence_minus_null(found):
+    """ln E - ln E_null of [Reconstruction]."""
+    return float(sum(float(one.inversion.log_evidence_minus_null) for one in found))
+
+
+def log_evidence_terms(model, found):
+    """Every term of -2 ln E by name (Suyu et al. 2006), the constants of all data included.
+
+    Args:
+        model: Model.
+        found: [Reconstruction], all of them.
+    """
+    nulls = [sky.normal.reduction for sky in model.skies]
+    systems = [one.inversion.system for one in found]
+    return {
+        "chi_squared": sum(float(null.null_chi_squared) for null in nulls)
+        + sum(float(system.chi_squared_minus_null) for system in systems),
+        "regularization_term": sum(float(system.regularization_term) for system in systems),
+        "log_det_curvature_reg_matrix": sum(float(system.log_det_curvature_reg) for system in systems),
+        "log_det_regularization_matrix": sum(float(system.log_det_regularization) for system in systems),
+        "noise_normalization": sum(float(null.noise_normalization) for null in nulls),
+    }
+
+
+def worst_certificate(found):
+    """The certificate (`Inversion.kkt`) with the largest residual; converged only if all are."""
+    certificates = [one.inversion.kkt for one in found]
+    worst = max(certificates, key=lambda kkt: np.nan_to_num(kkt["residual"], nan=np.inf))
+    return worst | {"converged": all(kkt["converged"] for kkt in certificates)}
+
+
+def effective_parameters(found):
+    """gamma = sum of tr(A^-1 F): how many source parameters the data measure."""
+    return float(sum(float(one.inversion.effective_parameters) for one in found))
+
+
+def n_visibilities(model):
+    """K of all skies."""
+    return sum(sky.normal.reduction.n_visibilities for sky in model.skies)
+
+
+def describe_skies(model, found, strengths):
+    """Facts of every sky: a list of dicts, one entry a sky."""
+    facts = []
+    for i, sky in enumerate(model.skies):
+        mine = [one for one in found if one.sky == i]
+        reduction = sky.normal.reduction
+        facts.append(
+            {
+                "name": sky.sky.name,
+                "frequencies_hz": sky.sky.frequencies,
+                "n_channels": sky.sky.n_channels,
+                "n_visibilities": reduction.n_visibilities,
+                "n_source_pixels": sky.n_source,
+                "log_evidence_minus_null": log_evidence_minus_null(mine),
+                "chi_squared": float(reduction.null_chi_squared)
+                + sum(float(one.inversion.system.chi_squared_minus_null) for one in mine),
+                "effective_parameters": effective_parameters(mine),
+                "strength": float(strengths[i]),
+                "operator": sky.normal.method,
+            }
+        )
+    return facts
