@@ -129,7 +129,7 @@ BAD_FILES = {
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_bad_files_are_named_in_one_line(name, tmp_path):
     change, message = BAD_FILES[name]
-    arrays = {"u": np.ones(10), "v": np.ones(10), "vis": np.ones(10) + 0j, "weight": np.ones(10)} | change
+    arrays = {"u": np.full(10, 1e5), "v": np.ones(10), "vis": np.ones(10) + 0j, "weight": np.ones(10)} | change
     np.savez(tmp_path / "bad.npz", **{key: value for key, value in arrays.items() if value is not None})
     with pytest.raises(uvl.InputError, match=message) as caught:
         list(uvl.stream(tmp_path / "bad.npz", chunk=4))
@@ -201,7 +201,8 @@ def test_weights_of_a_stream(data):
 def test_npz_does_not_enter_memory_as_a_whole(tmp_path):
     n = 500_000
     rng = np.random.default_rng(1)
-    np.savez(tmp_path / "x.npz", u=rng.normal(size=n), v=rng.normal(size=n), vis=np.ones(n) + 0j, weight=np.ones(n))
+    u, v = rng.normal(0.0, 1e5, (2, n))
+    np.savez(tmp_path / "x.npz", u=u, v=v, vis=np.ones(n) + 0j, weight=np.ones(n))
     tracemalloc.start()
     total = sum(len(part) for part in uvl.stream(tmp_path / "x.npz", chunk=20_000))
     peak = tracemalloc.get_traced_memory()[1]

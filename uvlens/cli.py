@@ -157,19 +157,64 @@ def _averaging(command):
     help="Default: rescale for OUT.uvlens.",
 )
 @click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
-@click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")
-@click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
+@click.option("--sign", help="Of IN, a FITS triplet (casa, pyautolens) or an .npz of MPoL (mpol, casa).")
+@click.option("--uv-unit", help="Of IN, a text table or an .npz of others: lambda or m (of MPoL also klambda).")
+@click.option("--frequency", type=float, help="Of IN, a text table in metres or a folder for Ripple [Hz].")
+@click.option("--wavelength", type=float, help="Of IN, a text table in metres [m].")
+@click.option("--format", help="Of OUT, whatever its name: frank, uvtable, npz, uvfits, visilens, triplet.")
+@click.option("--out-sign", help="Of OUT, a FITS triplet: pyautolens (default) or casa.")
+@click.option("--out-uv-unit", help="Of OUT, a text table: lambda (default) or m.")
+@click.option("--precision", help="Of OUT.uvfits: single (default; CASA reads it) or double.")
+@click.option("--telescope", help="Of OUT.uvfits or OUT.npz: its name.")
 @_averaging
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def convert(paths, as_json, sign, uv_unit, field, spw, stokes, column, **settings):
-    """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs."""
+def convert(paths, as_json, sign, uv_unit, frequency, wavelength, field, spw, stokes, column, **settings):
+    """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs.
+
+    \b
+    IN, recognised by its content         its options
+      measurement set, UVFITS             --field --spw --stokes (--column)
+      .npz of uvlens                      -
+      .npz of frank, uvplot and others    --uv-unit
+      .npz of MPoL, visread               --uv-unit --sign
+      pyuvimage, .npz or folder           --spw
+      text of galario, frank, uvplot      --uv-unit --frequency --wavelength
+      folder of PyAutoLens (triplet)      --sign
+      folder for Ripple                   --frequency
+      visilens .bin                       -
+
+    \b
+    OUT, chosen by its name               its options
+      .npz: keeps everything              --telescope
+      .uvfits: for CASA, AIPS             --precision --telescope
+      .txt .dat (.gz .bz2): as uvplot     --out-uv-unit
+      the same or .npz, --format frank    -
+      .bin: visilens                      -
+      folder/: PyAutoLens                 --out-sign
+      .uvlens: compressed                 --radius --pixel-scale --center --pixel-window --model
+    """
     from .convert import convert as run
     from .convert import describe_conversion
 
     options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    options |= {k: v for k, v in {"frequency": frequency, "wavelength": wavelength}.items() if v is not None}
     facts = run(paths, options, settings, _note)
     _print_json(facts) if as_json else click.echo(describe_conversion(facts))
+
+
+@main.command("casa-script")
+@click.option("--out", help="File for the script; default: print it.")
+def casa_script(out):
+    """A script for people inside CASA: from a measurement set to an .npz that uvlens reads, with numpy alone.
+
+    \b
+    uvlens casa-script > export_uvlens.py
+    casa --nogui -c export_uvlens.py target.ms target.npz --field LENS1 --spw 0,1
+    """
+    from .casa_script import script_text, write_script
+
+    click.echo(script_text(), nl=False) if out is None else write_script(out)
 
 
 @main.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .averagesection import AverageSettings, apply_averaging
 from .conventions import ARCSEC
-from .data import apply_weights, check_writable, is_compressed, read, write
+from .data import apply_weights, check_writable, format_of_name, is_compressed, read, write
 from .data.compressed import SUFFIX
 from .datasection import DataEntry
 from .errors import InputError
@@ -21,6 +21,8 @@ DEFAULT_RADIUS = 3.0
 
 _OF_AVERAGING = ("time_average", "channel_average", "baseline_average", "smearing", "centroid")
 _OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
+_OF_FORMAT = {"out_sign": "sign", "out_uv_unit": "uv_unit", "precision": "precision", "telescope": "telescope"}
+"""Settings that are options of the format of OUT."""
 
 
 def convert(paths, options, settings, note=lambda _: None):
@@ -29,8 +31,9 @@ def convert(paths, options, settings, note=lambda _: None):
     Args:
         paths: (IN, OUT), or (OUT,) with settings["model"].
         options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model, time_average, channel_average,
-            baseline_average, smearing, centroid; None or false where not given.
+        settings: radius, pixel_scale, center, pixel_window, weights, model; time_average, channel_average,
+            baseline_average, smearing, centroid; of files of visibilities format, out_sign, out_uv_unit, precision,
+            telescope; None or false where not given.
         note: called with sentences about the data.
 
     Raises:
@@ -38,17 +41,19 @@ def convert(paths, options, settings, note=lambda _: None):
     """
     settings = {key: value for key, value in settings.items() if value is not None and value is not False}
     source, out = _split(paths, settings)
-    check_writable(out)
+    check_writable(out, settings.get("format"))
     started = time.perf_counter()
     average = _average_settings(settings)
     if Path(out).suffix.lower() == SUFFIX:
+        for key in ("format", *_OF_FORMAT):
+            if key in settings:
+                raise InputError(f"--{key.replace('_', '-')} is for files of visibilities, got {out}")
         facts = _compress(source, out, options, settings, average, note)
     else:
         for key in _OF_COMPRESSED:
             if key in settings and not (key == "radius" and average):
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        weights, radius = settings.get("weights", "file"), settings.get("radius", DEFAULT_RADIUS)
-        facts = _rewrite(source, out, options, weights, average, radius, note)
+        facts = _rewrite(source, out, options, settings, average, note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -216,17 +221,22 @@ def _what_to_reduce(source, options, settings, average):
     return [entry], plane
 
 
-def _rewrite(source, out, options, weights, average, radius, note):
+def _rewrite(source, out, options, settings, average, note):
     data = read(source, **options)
-    data, sentence = apply_weights(data, weights)
+    data, sentence = apply_weights(data, settings.get("weights", "file"))
     notes = [sentence]
     note(f"{data.name}: {sentence}")
+    radius = settings.get("radius", DEFAULT_RADIUS)
     data = apply_averaging(data, average, radius, lambda text: (notes.append(text), note(text)))
-    write(data, out)
+    form = settings.get("format") or format_of_name(out)
+    chosen = {option: settings[key] for key, option in _OF_FORMAT.items() if key in settings}
+    if form == "npz":
+        chosen |= {"source": str(source), "weight_scale": sentence}
+    write(data, out, form, **chosen)
     return {
         "output": str(out),
         "inputs": [str(source)],
-        "format": Path(out).suffix.lower().lstrip(".") or "triplet",
+        "format": form,
         "n_visibilities": len(data),
         "bytes_in": _bytes(source),
         "bytes_out": _bytes(out),

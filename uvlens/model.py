@@ -42,10 +42,13 @@ class Source(eqx.Module):
     Args:
         pixels: its pixelised part.
         redshift: kept for the results.
+        spectral_index: alpha of a brightness that goes as (nu / nu_0)^alpha, nu_0 the weighted mean frequency of its
+            data; None: the same at all frequencies.
     """
 
     pixels: PixelSource
     redshift: Any = None
+    spectral_index: Any = None
 
 
 class Positions(eqx.Module):
@@ -132,6 +135,16 @@ class Model(eqx.Module):
             found.setdefault(one.sky, one.inversion.source > 0.0)  # of the first channel
         return eqx.tree_at(lambda model: [sky.start for sky in model.skies], self, [found[i] for i in sorted(found)])
 
+    def settled(self, vector):
+        """The model with spectral indices, where there are any, in the sums of its operators: for plots and files."""
+        model = self
+        for i, (sky, problem) in enumerate(zip(self.skies, self._linear_problems(vector))):
+            if sky.products_at is not None:
+                alone = FittedSky(sky.settled(problem[-1]), sky.pixels, round(self.n_rays**0.5), sky.strength_range)
+                skies = (*model.skies[:i], alone, *model.skies[i + 1 :])
+                model = eqx.tree_at(lambda m: m.skies, model, skies)
+        return model
+
     def only(self, i):
         """The model of sky i alone."""
         return eqx.tree_at(lambda model: model.skies, self, (self.skies[i],))
@@ -166,7 +179,7 @@ class Model(eqx.Module):
         return self.parameters.fill(vector)["lens"]
 
     def _traced(self, vector):
-        """[(fitted sky, regularisation with numbers, mapper, geometry)]; skies of one source share the mapper."""
+        """[(fitted sky, its Source with numbers, mapper, geometry)]; skies of one source share the mapper."""
         filled, traced, mappers = self.parameters.fill(vector), [], {}
         beta = filled["lens"].ray_trace(self.rays_x, self.rays_y)
         for sky in self.skies:
@@ -175,7 +188,7 @@ class Model(eqx.Module):
                 component = component[sky.sky.source]
             if id(component) not in mappers:
                 mappers[id(component)] = sky.trace(*beta)
-            traced.append((sky, component.pixels.regularization, *mappers[id(component)]))
+            traced.append((sky, component, *mappers[id(component)]))
         return traced
 
     def log_likelihood(self, vector):
@@ -202,9 +215,9 @@ class Model(eqx.Module):
     def strengths(self, vector):
         """The dimensionless strength of each sky at a physical vector, found by maximisation if the model says so."""
         values = []
-        for sky, regularization, mapper, geometry in self._traced(vector):
-            lam, _ = sky.prior(regularization, mapper, geometry)
-            values.append(lam / sky.coefficient(regularization, 1.0, geometry))
+        for sky, component, mapper, geometry in self._traced(vector):
+            lam, _ = sky.prior(component, mapper, geometry)
+            values.append(lam / sky.coefficient(component.pixels.regularization, 1.0, geometry))
         return values
 
     def strength(self, vector):
@@ -214,8 +227,9 @@ class Model(eqx.Module):
     def inversions(self, vector):
         """[Reconstruction] of every channel of every sky at a physical vector (n,), in order."""
         found = []
-        for i, (sky, (mapper, geometry, lam, log_det_h)) in enumerate(zip(self.skies, self._linear_problems(vector))):
-            several = sky.inversions(mapper, lam, log_det_h)
+        for i, (sky, problem) in enumerate(zip(self.skies, self._linear_problems(vector))):
+            mapper, geometry, lam, log_det_h, index = problem
+            several = sky.inversions(mapper, lam, log_det_h, index)
             found += [Reconstruction(i, c, inversion, geometry) for c, inversion in enumerate(several)]
         return found
 
@@ -226,10 +240,11 @@ class Model(eqx.Module):
 
     @eqx.filter_jit
     def _linear_problems(self, vector):
-        return [
-            (mapper, geometry, *sky.prior(regularization, mapper, geometry))
-            for sky, regularization, mapper, geometry in self._traced(vector)
-        ]
+        problems = []
+        for sky, component, mapper, geometry in self._traced(vector):
+            index = None if sky.products_at is None else jnp.asarray(component.spectral_index, dtype=float)
+            problems.append((mapper, geometry, *sky.prior(component, mapper, geometry), index))
+        return problems
 
 
 class Reconstruction(NamedTuple):

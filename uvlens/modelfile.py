@@ -99,8 +99,9 @@ class ModelFile:
                 number = self.source_skies.index(sky.name)
             settings = self.source[number] if several else self.source
             shares = settings.pixels.regularization.strength != "evidence"
+            has_index = settings.spectral_index is not None
             ready = less_components(sky, mask, note)
-            found += sky_operators(ready, number, self.image_plane, mask, method, shares, note)
+            found += sky_operators(ready, number, self.image_plane, mask, method, shares, has_index, note)
             warn_of_emission_outside(ready.observations, mask)
         return found
 

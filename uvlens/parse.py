@@ -54,12 +54,15 @@ def parse_pixel_source(section):
         redshift = as_number(redshift, section.name("redshift"), positive=True)
     if section.get("light"):
         raise InputError(f"{section.name('light')}: parametric sources are for simulations; fits use source.pixels")
+    index = section.get("spectral_index")
+    if index is not None:
+        index = parse_parameter(index, section.name("spectral_index"))
     pixels = section.section("pixels")
     mesh, regularization = pixels.section("mesh"), pixels.section("regularization", {})
     source = PixelSource(_mesh(mesh), _regularization(regularization), pixels.boolean("positive", False))
     pixels.finish()
     section.finish()
-    return Source(source, redshift)
+    return Source(source, redshift, index)
 
 
 def parse_parameter(value, path):

@@ -61,8 +61,10 @@ def _source_section(source, sky, strengths):
     kind = next(name for name, kind in REGULARIZATIONS.items() if isinstance(pixels.regularization, kind))
     same = sky.strength_range is None or len(strengths) == 1
     strength = strengths[0] if same else "evidence"
+    index = source.spectral_index
     return {
         **_redshift(source),
+        **({} if index is None else {"spectral_index": float(index)}),
         "pixels": {
             "mesh": mesh,
             "regularization": {"type": kind, "strength": strength},

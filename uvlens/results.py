@@ -156,12 +156,13 @@ class Result:
         except OSError as error:
             raise InputError(f"cannot create {directory}: {error.strerror}") from None
         phase_center = phase_center or self.model.normal.reduction.phase_center
-        save_skies(self.model.skies, directory, phase_center)
+        settled = self.model.settled(jnp.asarray(self.best_vector))
+        save_skies(settled.skies, directory, phase_center)
         content = best_fit_content(self, data_section)
         text = yaml.safe_dump(content, sort_keys=False, width=100)
         write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
         try:
-            write_fits_products(self.model, self.reconstructions, directory, phase_center)
+            write_fits_products(settled, self.reconstructions, directory, phase_center)
         except ImportError as error:
             sentence = f"no FITS products: {error}; `uvlens report {directory}` writes them where it is installed"
             warnings.warn(sentence, UVLensWarning, stacklevel=2)

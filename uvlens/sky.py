@@ -19,9 +19,11 @@ from .inversion import (
     log_evidence_minus_null,
     matrix_from_bands,
     run_inversion,
+    spectral_evidence_minus_null,
 )
-from .normal import SharedChannels, SourceSize, suited
+from .normal import SharedChannels, SourceSize, operator_from_reduction, suited
 from .normal.operator import AbstractNormalOperator
+from .normal.spectral import ProductsAt, SpectralReduction
 from .source import Mapper
 from .source.regularization import log_det
 
@@ -35,6 +37,8 @@ class Sky(eqx.Module):
         source: number of the source component.
         frequencies: of the C channels [Hz], or None.
         shared: the SharedChannels of an operator with C channels, or None.
+        spectral: the SpectralReduction of a source whose spectral index is a parameter, or None: the index, if the
+            source has one, is in the sums of `normal` already.
     """
 
     normal: AbstractNormalOperator
@@ -42,12 +46,13 @@ class Sky(eqx.Module):
     name: str = eqx.field(static=True)
     source: int = eqx.field(static=True)
     frequencies: tuple[float, ...] | None = eqx.field(static=True)
+    spectral: SpectralReduction | None = eqx.field(static=True)
 
-    def __init__(self, normal, name="", source=0, frequencies=None, shared=None):
+    def __init__(self, normal, name="", source=0, frequencies=None, shared=None, spectral=None):
         self.normal = normal
         self.name, self.source = name, source
         self.frequencies = None if frequencies is None else tuple(float(f) for f in frequencies)
-        self.shared = shared
+        self.shared, self.spectral = shared, spectral
 
     @property
     def n_channels(self):
@@ -58,7 +63,7 @@ class Sky(eqx.Module):
 class FittedSky(eqx.Module):
     """A Sky with the stated source component (priors in place): evidence, strength and inversion.
 
-    Methods take `regularization`, the component filled with numbers, and the rays in the source plane.
+    Methods take `component`, the Source filled with numbers, and where its mapper puts the rays.
     """
 
     sky: Sky
@@ -66,17 +71,23 @@ class FittedSky(eqx.Module):
     start: Bool[Array, " S"]
     pixels: Any = eqx.field(static=True)
     strength_range: tuple[float, float] | None = eqx.field(static=True)
+    products_at: ProductsAt | None = eqx.field(static=True)
 
     def __init__(self, sky, pixels, rays, strength_range):
         mesh = pixels.mesh
         if strength_range is not None and sky.n_channels > 1:
             raise InputError("channels that share a curvature matrix have one strength: a number, a prior or auto")
+        if strength_range is not None and sky.spectral is not None:
+            raise InputError("a source with a spectral index has one strength: a number, a prior or auto")
         normal = suited(sky.normal, SourceSize(mesh.n_source, mesh.entries(rays)))
         self.sky = eqx.tree_at(lambda s: s.normal, sky, normal, is_leaf=lambda leaf: leaf is sky.normal)
         self.prior_bands = jnp.asarray(bands_from_matrix(pixels.regularization.matrix(mesh.shape)))
         self.start = jnp.ones(mesh.n_source, bool)
         self.pixels = pixels
         self.strength_range = strength_range
+        self.products_at = None
+        if sky.spectral is not None:
+            self.products_at = ProductsAt(sky.spectral, SourceSize(mesh.n_source, mesh.entries(rays)))
 
     @property
     def normal(self):
@@ -96,8 +107,9 @@ class FittedSky(eqx.Module):
         area = self.normal.mask.grid.pixel_area / n_rays
         return Mapper(indices.reshape(n_pixels, -1), weights.reshape(n_pixels, -1) * area, self.n_source), geometry
 
-    def prior(self, regularization, mapper, geometry):
+    def prior(self, component, mapper, geometry):
         """(lambda, ln det H), the strength as it is or at the maximum of the evidence."""
+        regularization = component.pixels.regularization
         lam = self.coefficient(regularization, regularization.strength, geometry)
         if self.strength_range is not None:
             bounds = (self.coefficient(regularization, bound, geometry) for bound in self.strength_range)
@@ -121,11 +133,10 @@ class FittedSky(eqx.Module):
             positive=self.pixels.positive,
         )
 
-    def log_evidence_minus_null(self, regularization, mapper, geometry):
+    def log_evidence_minus_null(self, component, mapper, geometry):
         """ln E - ln E_null of all channels; NaN where the positive source was not found."""
-        lam, log_det_h = self.prior(regularization, mapper, geometry)
-        value = log_evidence_minus_null(
-            self.normal,
+        lam, log_det_h = self.prior(component, mapper, geometry)
+        arguments = (
             mapper.indices,
             mapper.weights,
             lam * self.prior_bands,
@@ -133,13 +144,26 @@ class FittedSky(eqx.Module):
             self.start,
             self.pixels.positive,
         )
+        if self.products_at is None:
+            value = log_evidence_minus_null(self.normal, *arguments)
+        else:
+            index = jnp.asarray(component.spectral_index, dtype=float)
+            value = spectral_evidence_minus_null(self.products_at, index, *arguments)
         return value + 0.5 * self.sky.n_channels * log_det_h
 
-    def inversions(self, mapper, lam, log_det_h):
+    def settled(self, index):
+        """The Sky with its spectral index, if it has one, in the sums of its operator."""
+        if self.sky.spectral is None:
+            return self.sky
+        operator = operator_from_reduction(self.sky.spectral.at(float(index)), "auto")
+        return Sky(operator, self.sky.name, self.sky.source, self.sky.frequencies)
+
+    def inversions(self, mapper, lam, log_det_h, index=None):
         """[Inversion] of the channels, sources in Jy/arcsec^2."""
         h, allowed = lam * matrix_from_bands(self.prior_bands), jnp.ones(self.n_source, bool)
         if self.sky.shared is None:
-            return [run_inversion(self.normal, mapper, h, log_det_h, allowed, self.pixels.positive)]
+            normal = self.normal if index is None else self.settled(index).normal
+            return [run_inversion(normal, mapper, h, log_det_h, allowed, self.pixels.positive)]
         return list(invert_channels(self.sky.shared, self.normal, mapper, h, log_det_h, allowed, self.pixels.positive))
 
 

@@ -3,7 +3,7 @@
 from .averaging import average, average_baselines
 from .coverage import WeightHistogram
 from .fields import chosen_fields, count_fields, field_centers, fields_of, has_fields, largest_field
-from .files import FORMATS, Format, check_writable, is_compressed, read, read_or_stream, stream, write
+from .files import FORMATS, Format, check_writable, format_of_name, is_compressed, read, read_or_stream, stream, write
 from .phaseshift import shift_phase_center
 from .smearing import SmearingLoss, bins_for_tolerance, smearing_factor, smearing_loss
 from .stream import VisibilityStream
@@ -26,6 +26,7 @@ __all__ = [
     "count_fields",
     "field_centers",
     "fields_of",
+    "format_of_name",
     "has_fields",
     "is_compressed",
     "largest_field",

@@ -10,7 +10,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
+from . import (
+    compressed,
+    frank,
+    measurement_set,
+    mpol,
+    npz,
+    npz_stream,
+    pyuvimage,
+    ripple,
+    triplet,
+    uvfits,
+    uvfits_write,
+    uvtable,
+    visilens,
+)
 from .stream import VisibilityStream
 
 CHUNK = 2**20
@@ -42,10 +56,10 @@ def read(path, **options):
     """Read visibilities from a file or folder, whatever its name.
 
     Args:
-        path: measurement set, UVFITS, npz, text table, visilens .bin, or folder of data.fits, noise_map.fits and
-            uv_wavelengths.fits.
+        path: measurement set, UVFITS, npz (ours and those of frank, uvplot, MPoL, visread, pyuvimage), text table,
+            visilens .bin, or folder (data.fits, noise_map.fits and uv_wavelengths.fits; pyuvimage; Ripple).
         **options: of the format: `field`, `spw`, `stokes` (measurement set, UVFITS), `column` (measurement set), `sign`
-            (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
+            (triplet, MPoL), `uv_unit` (text table, npz of others), `frequency`, `wavelength` (text table).
 
     Raises:
         InputError: one line that begins with the path, for everything that can be wrong with a file.
@@ -76,7 +90,7 @@ def stream(path, *, chunk=CHUNK, **options):
 
     def parts():
         with reading(path, form):
-            yield from npz_stream.read_parts(path, chunk)
+            yield from npz_stream.read_parts(path, chunk, **options)
 
     return VisibilityStream(parts)
 
@@ -114,14 +128,14 @@ def write(data, path, format=None, **options):
 
     Args:
         data: Visibilities.
-        path: ending in .npz (keeps everything), .txt or .dat (text table), .bin (visilens), or a folder, one
-            that exists or a name that ends in "/" (triplet).
-        format: "npz", "uvtable", "visilens" or "triplet", whatever the name.
-        **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table).
+        path: ending in .npz (keeps everything), .uvfits, .txt or .dat (text table; .gz, .bz2), .bin (visilens), or a
+            folder, one that exists or a name that ends in "/" (triplet).
+        format: "npz", "uvfits", "uvtable", "frank", "visilens" or "triplet", whatever the name.
+        **options: of the format: `sign` (triplet), `uv_unit` and `frequency` (text table), `precision` (UVFITS),
+            `telescope` (UVFITS, npz), `source` and `weight_scale` (npz).
     """
-    is_folder = os.fspath(path).endswith(("/", os.sep)) if isinstance(path, str | os.PathLike) else False
+    form = _format_called(format or format_of_name(path))
     path = as_path(path)
-    form = _format_of_name(path, is_folder) if format is None else _format_called(format)
     _check_options(path, form, form.write, options)
     try:
         form.write(data, path, **options)
@@ -131,11 +145,20 @@ def write(data, path, format=None, **options):
         raise InputError(f"{path}: cannot be written: {error.strerror or _first_line(error)}") from error
 
 
-def check_writable(path):
-    """Refuse a name that `write` could not use, before anything is computed."""
-    is_folder = os.fspath(path).endswith(("/", os.sep))
+def format_of_name(path):
+    """Name of the format that `write` gives to a file or folder.
+
+    Raises:
+        InputError: a name that says none.
+    """
+    is_folder = os.fspath(path).endswith(("/", os.sep)) if isinstance(path, str | os.PathLike) else False
+    return _format_of_name(as_path(path), is_folder).name
+
+
+def check_writable(path, format=None):
+    """Refuse a name or a format that `write` could not use, before anything is computed."""
+    _format_called(format or format_of_name(path))
     path = as_path(path)
-    _format_of_name(path, is_folder)
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
 
@@ -163,6 +186,8 @@ def _write_not_yet(what):
     return write
 
 
+_TABLES = tuple(kind + packing for kind in (".txt", ".dat") for packing in ("", ".gz", ".bz2"))
+
 FORMATS = (
     Format(
         "measurement set",
@@ -175,14 +200,18 @@ FORMATS = (
         "uvfits",
         uvfits.recognises,
         uvfits.read,
-        _write_not_yet("UVFITS"),
+        uvfits_write.write,
         (".uvfits", ".uvf"),
     ),
     Format("triplet", triplet.recognises, triplet.read, triplet.write),
+    Format("pyuvimage", pyuvimage.recognises, pyuvimage.read, _write_not_yet("a data set of pyuvimage")),
+    Format("ripple", ripple.recognises, ripple.read, _write_not_yet("a folder for Ripple")),
+    Format("mpol", mpol.recognises, mpol.read, _write_not_yet("an .npz of MPoL")),
     Format("compressed", compressed.recognises, compressed.read, compressed.write, (compressed.SUFFIX,)),
+    Format("frank", frank.recognises, frank.read, frank.write),
     Format("npz", npz.recognises, npz.read, npz.write, (".npz",)),
     Format("visilens", visilens.recognises, visilens.read, visilens.write, (".bin",)),
-    Format("uvtable", uvtable.recognises, uvtable.read, uvtable.write, (".txt", ".dat")),
+    Format("uvtable", uvtable.recognises, uvtable.read, uvtable.write, _TABLES),
 )
 """In the order they are tried: a text is whatever else has no control characters."""
 
@@ -211,7 +240,7 @@ def format_of_content(path):
             if form.recognises(path):
                 return form
         if path.is_dir():
-            wanted = f"a measurement set or a triplet ({', '.join(triplet.FILES)})"
+            wanted = f"a measurement set, a triplet ({', '.join(triplet.FILES)}) or a folder of pyuvimage or Ripple"
             raise InputError(f"{path}: the folder is not {wanted}")
         with open(path, "rb") as file:
             start = file.read(9)
@@ -229,13 +258,13 @@ def format_of_content(path):
 
 def _format_of_name(path, is_folder):
     for form in FORMATS:
-        if path.suffix.lower() in form.suffixes and not is_folder:
+        if path.name.lower().endswith(form.suffixes) and not is_folder:
             return form
     if measurement_set.recognises(path):
         return _format_called("measurement set")
     if is_folder or path.is_dir():
         return _format_called("triplet")
-    wanted = "a name that ends in .npz, .txt, .dat, .bin or / (or format=)"
+    wanted = "a name that ends in .npz, .uvfits, .txt, .dat, .bin or / (or format=, --format)"
     raise InputError(f"{path}: the name says no format, wanted {wanted}")
 
 

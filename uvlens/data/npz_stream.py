@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 
 from ..errors import InputError
-from .npz import KNOWN, from_arrays
+from .npz import KNOWN, from_arrays, refuse_ambiguous
 
 
 def count(path):
@@ -19,29 +19,31 @@ def count(path):
     return shape[0] if shape else 0
 
 
-def read_parts(path, chunk):
-    """Visibilities of at most `chunk` rows, one after the other.
+def read_parts(path, chunk, uv_unit=None):
+    """Visibilities of at most `chunk` rows, one after the other; `uv_unit` as of `npz.read`.
 
     A chunk that is flagged throughout is joined to the one before or after it.
     """
     held = None
+    if uv_unit is None:
+        _refuse_ambiguous(path, chunk)
     for arrays in _read_chunks(path, chunk):
         if held is not None and not _all_flagged(held) and not _all_flagged(arrays):
-            yield from_arrays(path, held)
+            yield from_arrays(path, held, uv_unit)
             held = None
         held = arrays if held is None else _join(held, arrays)
     if held is not None:
-        yield from_arrays(path, held)
+        yield from_arrays(path, held, uv_unit)
 
 
-def _read_chunks(path, chunk):
+def _read_chunks(path, chunk, wanted=KNOWN):
     """Dicts of arrays by name, those along the visibilities cut to `chunk` rows."""
     with contextlib.ExitStack() as stack:
         archive = stack.enter_context(zipfile.ZipFile(path))
         whole, members = {}, {}
         for entry in archive.namelist():
             name = entry.removesuffix(".npy")
-            if name in KNOWN:
+            if name in wanted:
                 member = stack.enter_context(archive.open(entry))
                 shape, dtype = _read_array_header(member)
                 if shape:
@@ -60,6 +62,14 @@ def _read_chunks(path, chunk):
         for start in range(0, max(n, 1), chunk):
             rows = min(chunk, n - start)
             yield whole | {name: _read_rows(member, rows, dtype) for name, (member, _, dtype) in members.items()}
+
+
+def _refuse_ambiguous(path, chunk):
+    """As `npz.read` does it; the pass over u and v ends where one of them is long enough."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if "header.npy" not in names and "u.npy" in names and "v.npy" in names:
+        refuse_ambiguous(path, (arrays[key] for arrays in _read_chunks(path, chunk, ("u", "v")) for key in "uv"))
 
 
 def _read_array_header(member):

@@ -2,17 +2,18 @@
 
 u, v are seconds times the frequency of each channel, CRVAL of the FREQ axis plus the offset of each IF in the AIPS FQ
 table. The sign is that of a measurement set. A weight <= 0 means flagged. Coordinates are float32 in most files: phases
-hold to about 5e-6 of the longest baseline.
+hold to about 5e-6 of the longest baseline. Files of `uvfits_write` say in UVLENS* keywords what was not known.
 """
+
+import contextlib
 
 import numpy as np
 
 from ..errors import InputError
 from ..primarybeam import beam_of_dishes
 from .correlations import UVFITS_NAMES, total_intensity, usable_weight
+from .uvfits_write import DAY, FIRST_DAY
 from .visibilities import Visibilities
-
-_DAY = 86400.0
 
 
 def recognises(path):
@@ -38,9 +39,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
     Raises:
         InputError: a file that is cut or has no complex groups, no such source (those there are listed).
     """
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         if groups is None or len(groups) == 0:
             raise InputError(f"{path}: a UVFITS file without visibilities")
@@ -48,12 +47,11 @@ def read(path, *, field=None, spw=None, stokes="both"):
         axes = _axes(path, header)
         rows, center, number = _source(path, field, groups, tables, header)
         data = _ordered(groups.data[rows], axes)  # (rows, IF, channel, hand, 3)
-        parameters = {
-            key: np.asarray(groups.par(name), dtype=np.float64)[rows] for key, name in _parameters(path, groups).items()
-        }
+        parameters = {key: _values(groups, name)[rows] for key, name in _parameters(path, groups).items()}
         frequency, width = _frequencies(header, tables, axes, parameters)
         hands = _hands(header, axes)
         diameters = _diameters(tables)
+        pointing = _pointing_of_header(header)
     windows = np.arange(data.shape[1]) if spw is None else np.atleast_1d(spw).astype(int)
     if not np.all((windows >= 0) & (windows < data.shape[1])):
         raise InputError(f"{path}: spw {spw} is not there; it has {', '.join(map(str, range(data.shape[1])))}")
@@ -68,22 +66,25 @@ def read(path, *, field=None, spw=None, stokes="both"):
     def each(values):
         return np.broadcast_to(np.asarray(values)[keep][:, None, None], vis.shape).ravel()
 
+    has_antennas, has_times, has_w = (header.get(f"UVLENS{key}", True) for key in ("AN", "TI", "W"))
     if not np.any(weight > 0.0):
         raise InputError(f"{path}: all {weight.size} visibilities are flagged")
     return Visibilities(
-        w=(parameters["WW"][keep][:, None, None] * frequency).ravel() if "WW" in parameters else None,
+        w=(parameters["WW"][keep][:, None, None] * frequency).ravel() if "WW" in parameters and has_w else None,
         u=(parameters["UU"][keep][:, None, None] * frequency).ravel(),
         v=(parameters["VV"][keep][:, None, None] * frequency).ravel(),
         vis=vis.ravel(),
         weight=weight.ravel(),
-        antenna1=each(antenna1),
-        antenna2=each(antenna2),
-        time=each(parameters["DATE"] * _DAY),
+        antenna1=each(antenna1) if has_antennas else None,
+        antenna2=each(antenna2) if has_antennas else None,
+        time=each(parameters["DATE"] - header.get("UVLENST0", 0.0)) if has_times else None,
+        interval=each(parameters["INTTIM"]) if "INTTIM" in parameters else None,
         frequency=frequency.ravel(),
-        channel_width=np.broadcast_to(width, frequency.shape).ravel(),
+        channel_width=np.broadcast_to(width, frequency.shape).ravel() if np.any(width > 0.0) else None,
         field=np.full(vis.size, number),
         spw=np.broadcast_to(windows[:, None], vis.shape).ravel(),
         phase_center=center,
+        pointing_center=pointing,
         primary_beam=beam_of_dishes(diameters),
         name=path.name,
     )
@@ -91,9 +92,7 @@ def read(path, *, field=None, spw=None, stokes="both"):
 
 def count_fields(path):
     """{source number: (name, rows)}."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         if groups is None or len(groups) == 0:
             raise InputError(f"{path}: a UVFITS file without visibilities")
@@ -108,9 +107,7 @@ def count_fields(path):
 
 def field_centers(path):
     """{source number: phase centre (ra, dec) [deg], or None}."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False) as file:
+    with _opened(path) as file:
         header, groups = file[0].header, file[0].data
         tables = {hdu.name: hdu for hdu in file[1:]}
         if groups is None or "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
@@ -118,6 +115,18 @@ def field_centers(path):
         table = tables["AIPS SU"].data
         places = zip(table["ID. NO."], table["RAEPO"], table["DECEPO"])
         return {int(number): (float(ra), float(dec)) for number, ra, dec in places}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """The file; a header that astropy cannot parse is a ValueError."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, memmap=False) as file:
+            yield file
+    except fits.VerifyError as error:
+        raise ValueError(str(error)) from error
 
 
 def _axes(path, header):
@@ -146,8 +155,17 @@ def _parameters(path, groups):
     for wanted in ("UU", "VV", "DATE"):
         if wanted not in names:
             raise InputError(f"{path}: no random parameter {wanted}")
-    known = ("UU", "VV", "WW", "DATE", "BASELINE", "ANTENNA1", "ANTENNA2", "FREQSEL")
+    known = ("UU", "VV", "WW", "DATE", "BASELINE", "ANTENNA1", "ANTENNA2", "FREQSEL", "INTTIM")
     return {key: names[key] for key in known if key in names}
+
+
+def _values(groups, name):
+    """A random parameter in double precision: the sum of all that have this name; DATE in seconds since MJD 0."""
+    same = [i for i, other in enumerate(groups.parnames) if other == name]
+    parts = [np.asarray(groups.par(i), dtype=np.float64) for i in same]
+    if name.upper() == "DATE":
+        return (parts[0] - FIRST_DAY) * DAY + sum(part * DAY for part in parts[1:])
+    return sum(parts[1:], parts[0])
 
 
 def _frequencies(header, tables, axes, parameters):
@@ -163,6 +181,8 @@ def _frequencies(header, tables, axes, parameters):
     table = tables["AIPS FQ"].data
     offset = np.asarray(table["IF FREQ"], dtype=np.float64).reshape(len(table), n_if)
     width = np.asarray(table["CH WIDTH"], dtype=np.float64).reshape(len(table), n_if)
+    step = float(header[f"CDELT{axis}"])  # in double precision, which CH WIDTH is not
+    width = np.where(np.abs(width - step) < 1e-6 * abs(step), step, width)
     per_setup = header[f"CRVAL{axis}"] + offset[..., None] + channel * width[..., None]
     setups = np.asarray(table["FRQSEL"]).astype(int)
     chosen = parameters.get("FREQSEL", np.ones(rows)).astype(int)
@@ -209,9 +229,18 @@ def _source(path, asked, groups, tables, header):
 
 
 def _center_of_header(header):
+    if not header.get("UVLENSPC", True):
+        return None
     kinds = {str(header.get(f"CTYPE{i}", "")).strip()[:4].rstrip("-"): i for i in range(2, header["NAXIS"] + 1)}
     if "RA" in kinds and "DEC" in kinds:
         return float(header[f"CRVAL{kinds['RA']}"]), float(header[f"CRVAL{kinds['DEC']}"])
+    return None
+
+
+def _pointing_of_header(header):
+    """Of our own files; others write there what they understand by it."""
+    if header.get("ORIGIN") == "uvlens" and "OBSRA" in header and "OBSDEC" in header:
+        return float(header["OBSRA"]), float(header["OBSDEC"])
     return None
 
 

@@ -5,6 +5,7 @@ from .channels import ChannelInversions, invert_channels
 from .evidence import System, log_evidence_minus_null, solve_system
 from .invert import Inversion, invert, run_inversion
 from .positive import Solution, solve_positive, solve_unconstrained
+from .spectral import spectral_evidence_minus_null
 from .strength import best_coefficient, strength_spectrum
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "solve_positive",
     "solve_system",
     "solve_unconstrained",
+    "spectral_evidence_minus_null",
     "strength_spectrum",
 ]

@@ -32,12 +32,14 @@ class HostEvidence(NamedTuple):
         weights_bar: for the mapper's weights, shape (N, P); None if not asked for.
         bands_bar: for the lower bands of H, shape (b + 1, S); None if not asked for.
         solutions: the source and its certificate for each dirty image.
+        tangent_bar: d value / d t along a tangent (dW/dt, d d~/dt) of W and d~; NaN where none was given.
     """
 
     value: float
     weights_bar: np.ndarray | None
     bands_bar: np.ndarray | None
     solutions: tuple[HostSolution, ...]
+    tangent_bar: float = np.nan
 
     @property
     def solution(self):
@@ -45,7 +47,7 @@ class HostEvidence(NamedTuple):
         return self.solutions[0]
 
 
-def evidence(products, dirty_image, indices, weights, bands, allowed, start, positive, gradient):
+def evidence(products, dirty_image, indices, weights, bands, allowed, start, positive, gradient, tangent=None):
     """The evidence of one mapper, summed over the channels where there are C of them.
 
     Args:
@@ -58,6 +60,7 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
             channels after the first begin with that of the one before them.
         positive: whether s >= 0.
         gradient: whether the derivatives are wanted.
+        tangent: (HostProducts of dW/dt, d d~/dt), for the derivative along t; one dirty image, with `gradient`.
     """
     dirty_images = np.atleast_2d(dirty_image)
     n_channels, n_source = len(dirty_images), bands.shape[1]
@@ -67,7 +70,12 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
         return HostEvidence(np.nan, _nan_like(weights, gradient), _nan_like(bands, gradient), unsolved)
     lens = SparseLens.of(indices, weights, n_source)
     data = [lens.transposed_product(one) for one in dirty_images]
-    if n_channels == 1 and isinstance(products, FactoredProducts) and dual.pays(products.rank, bands.shape, positive):
+    if (
+        tangent is None
+        and n_channels == 1
+        and isinstance(products, FactoredProducts)
+        and dual.pays(products.rank, bands.shape, positive)
+    ):
         result = dual.evidence(products, lens, data[0], bands, allowed, start, positive, gradient)
         if result is not None:
             value, entries_bar, bands_bar, solution = result
@@ -95,7 +103,12 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
             inverse = dsyrk(1.0, others, beta=float(n_channels), c=inverse, lower=0, overwrite_c=1)
         spread, bands_bar = _outer_and_inverse(inverse.T, scale, sources[0], len(bands))
         entries_bar = -products.pullback(lens, kept, spread)
-    return _finish(lens, dirty_images, value, entries_bar, bands_bar, solutions)
+    result = _finish(lens, dirty_images, value, entries_bar, bands_bar, solutions)
+    if tangent is None or not gradient:
+        return result
+    change, _ = tangent[0].curvature(lens, keep=False)
+    slope = sources[0] @ lens.transposed_product(tangent[1]) - 0.5 * _contracted(change, spread)
+    return result._replace(tangent_bar=float(slope))
 
 
 def _solve(systems, allowed, start, positive):
@@ -153,6 +166,18 @@ def _scaled_sum(curvature, bands):
         for j in range(i + 1):
             matrix[i, j] *= scale[i]
     return matrix, scale
+
+
+@compiled
+def _contracted(curvature, matrix):
+    """sum_ij F_ij X_ij of symmetric matrices, F given as its lower triangle."""
+    total = 0.0
+    for i in range(len(matrix)):
+        row = 0.5 * curvature[i, i] * matrix[i, i]
+        for j in range(i):
+            row += curvature[i, j] * matrix[i, j]
+        total += 2.0 * row
+    return total
 
 
 @compiled
