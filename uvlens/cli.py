@@ -93,10 +93,11 @@ def demo(out, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(data, sign, uv_unit, as_json, **selection):
     """What is in a file of visibilities."""
-    from .commands import describe_data, print_facts
+    from .describe import describe_data
+    from .infopage import info_page
 
     facts = describe_data(data, _read_options(sign, uv_unit, **selection))
-    _print_json(facts) if as_json else print_facts(facts)
+    _print_json(facts) if as_json else click.echo(info_page(facts))
 
 
 @main.command()
@@ -105,6 +106,13 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--weighting", type=click.Choice(["natural", "uniform", "briggs"]), default="natural", show_default=True)
 @click.option("--robust", type=float, default=0.5, show_default=True, help="Of Briggs' weights, -2 (uniform) to 2.")
 @click.option("--taper", type=float, help="Smooth with a Gaussian of this full width [arcsec].")
+@click.option(
+    "--weights",
+    type=click.Choice(["file", "rescale"]),
+    default="file",
+    show_default=True,
+    help="As they are or measured.",
+)
 @click.option("--cell", type=float, help="Pixel scale [arcsec]; default: from the longest baselines.")
 @click.option("--size", type=int, help="Pixels a side; default: enough for the primary beam, at most 512.")
 @click.option("--center", type=float, nargs=2, default=(0.0, 0.0), help="East, North offset of the middle [arcsec].")
@@ -112,13 +120,12 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
-def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit, as_json, **selection):
+def image(data, out, sign, uv_unit, field, spw, stokes, column, as_json, **settings):
     """Dirty image and beam of a file of visibilities."""
-    from .commands import write_dirty_image
+    from .dirty import write_dirty_image
 
-    options = _read_options(sign, uv_unit, **selection)
-    how = {"weighting": weighting, "robust": robust, "taper": taper}
-    facts = write_dirty_image(data, out, cell, size, center, options, _note, how)
+    options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    facts = write_dirty_image(data, out, options, _note, **settings)
     if as_json:
         _print_json(facts)
 
@@ -145,7 +152,9 @@ def _averaging(command):
 @click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
 @click.option("--pixel-window", is_flag=True, help="OUT.uvlens: divide out the response of a square pixel.")
 @click.option(
-    "--weights", type=click.Choice(["rescale", "file", "differences"]), help="Default: rescale for OUT.uvlens."
+    "--weights",
+    type=click.Choice(["rescale", "antennas", "file", "differences"]),
+    help="Default: rescale for OUT.uvlens.",
 )
 @click.option("--model", help="OUT.uvlens: take data and image_plane from a model file; IN is left out.")
 @click.option("--sign", help="Of IN, a FITS triplet (casa, pyautolens) or an .npz of MPoL (mpol, casa).")

@@ -5,101 +5,12 @@ import warnings
 from pathlib import Path
 
 import click
-import numpy as np
 
-from .conventions import ARCSEC
-from .convert import describe_compressed
-from .data import check_writable, fields_of, has_fields, is_compressed, largest_field, read, weight_factor, write
+from .data import check_writable, write
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
-from .grid import MAXIMUM_SIDE, PixelGrid
-from .imaging import make_image, synthesized_beam
 from .modelfile import ModelFile
 from .progress import Progress
-
-
-def describe_data(path, options):
-    """The facts that `uvlens info --json` prints."""
-    if is_compressed(path):
-        return describe_compressed(path)
-    data, remarks = _read_one_field(path, options)
-    good = data.unflagged()
-    beam = synthesized_beam(good.u, good.v, good.weight)
-    windows, said = _describe_windows(data)
-    remarks += said
-    antennas = None
-    if good.antenna1 is not None and good.antenna2 is not None:
-        antennas = len(np.unique(np.concatenate([good.antenna1, good.antenna2])))
-    center = data.phase_center
-    field = [0] if good.field is None else np.unique(good.field).tolist()
-    named = fields_of(path) if has_fields(path) else {}
-    return {
-        "name": data.name,
-        "n_visibilities": len(data),
-        "n_flagged": len(data) - len(good),
-        "fields": sorted(named) or field,
-        "field_names": list(named.values()) or None,
-        "field": field,
-        "spws": windows,
-        "antennas": antennas,
-        "uv_range": [float(good.uv_distance.min()), float(good.uv_distance.max())],
-        "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
-        "sensitivity_jy_beam": good.sensitivity,
-        "phase_center": None if center is None else {"ra": center[0], "dec": center[1]},
-        "primary_beam_fwhm": data.primary_beam_fwhm,
-        "suggested_pixel_scale": good.suggested_pixel_scale(),
-        "largest_scale": 0.6 / (max(float(good.uv_distance.min()), 1.0) * ARCSEC),
-        "warnings": remarks,
-    }
-
-
-def _read_one_field(path, options):
-    """(data, remarks); where a file has several fields and none was named, the one with the most data."""
-    if "field" in options or not has_fields(path):
-        return read(path, **options), []
-    name, listed = largest_field(path)
-    remarks = [f"several fields: {listed}; this is {name}, --field says another"] if listed else []
-    return read(path, field=name, **options), remarks
-
-
-def _describe_windows(data):
-    """Facts of each spectral window, and warnings."""
-    numbers = [None] if data.spw is None else np.unique(data.spw)
-    windows, remarks = [], []
-    for number in numbers:
-        part = data if number is None else data.select(data.spw == number)
-        if not np.any(part.weight > 0.0):
-            continue
-        frequency = None if part.frequency is None else float(part.frequency.mean())
-        channels = 1 if part.frequency is None else len(np.unique(part.frequency))
-        factor, error, said = _weight_check(part.unflagged(), channels)
-        remarks += said if number is None else [f"spw {number}: {sentence}" for sentence in said]
-        windows.append(
-            {
-                "id": 0 if number is None else int(number),
-                "frequency_hz": frequency,
-                "n_channels": channels,
-                "weight_factor": factor,
-                "weight_factor_error": error,
-            }
-        )
-    return windows, remarks
-
-
-def _weight_check(data, channels):
-    """(factor, its error, warnings): true weight over the weight in the file, by differencing."""
-    estimate = weight_factor(data)
-    if estimate is None:
-        return None, None, ["weights cannot be checked: no antenna numbers, or too few repeats of a baseline"]
-    factor, error = estimate[0], estimate[0] * estimate[1]
-    if abs(factor - 1.0) <= max(0.1, 5.0 * error):
-        return factor, error, []
-    sentence = f"weights look wrong: true weight / weight in the file = {factor:.3f} +- {error:.3f}"
-    if channels > 1 and abs(factor / channels - 1.0) < max(0.1, 5.0 * error / factor):
-        sentence += f"; the weights were divided by the number of channels ({channels}), as exportuvfits does"
-    elif abs(factor / 2.0 - 1.0) < 0.1 or abs(2.0 * factor - 1.0) < 0.1:
-        sentence += "; a factor of two: sigma of |V| or of both hands in the place of one part's"
-    return factor, error, [sentence]
 
 
 def print_facts(facts, indent=""):
@@ -116,43 +27,6 @@ def print_facts(facts, indent=""):
         else:
             shown = f"{value:.10g}" if isinstance(value, float) else value
             click.echo(f"{indent}{key:<{width}}  {shown}")
-
-
-def write_dirty_image(path, out, cell, size, center, options, note, weighting=None):
-    """Dirty image, beam and picture of `uvlens image`."""
-    from .plot import plot_data_image
-    from .wcs import write_image
-
-    if not Path(out).stem or not out.endswith(".fits"):
-        raise InputError(f"--out must end in .fits, got {out}")
-    if not Path(out).resolve().parent.is_dir():
-        raise InputError(f"--out: there is no folder {Path(out).parent}")
-    if cell is not None and not 0.0 < cell < np.inf:
-        raise InputError(f"--cell must be a positive number of arcsec, got {cell}")
-    if size is not None and not 8 <= size <= MAXIMUM_SIDE:
-        raise InputError(f"--size must lie between 8 and {MAXIMUM_SIDE}, got {size}")
-    data = read(path, **options).unflagged()
-    cell = data.suggested_pixel_scale() if cell is None else cell
-    if size is None:
-        width = data.primary_beam_fwhm or 256 * cell
-        size = int(np.clip(np.ceil(1.2 * width / cell), 64, 512))
-    dirty = make_image(data, PixelGrid((size, size), cell, center), **(weighting or {}))
-    base = out[: -len(".fits")]
-    extra = {"phase_center": data.phase_center, "unit": "Jy/beam", "beam": dirty.beam}
-    write_image(out, dirty.image, dirty.grid, **extra)
-    write_image(f"{base}.psf.fits", dirty.psf, dirty.psf_grid, **extra)
-    plot_data_image(dirty).savefig(f"{base}.png")
-    beam = dirty.beam
-    note(f'beam {beam.major:.3f}" x {beam.minor:.3f}", PA {beam.position_angle:.1f} deg')
-    note(f"noise {1e6 * dirty.noise:.1f} uJy/beam, peak S/N {dirty.image.max() / dirty.noise:.1f}")
-    note(f"written {out}, {base}.psf.fits, {base}.png")
-    return {
-        "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
-        "noise_jy_beam": dirty.noise,
-        "peak_jy_beam": float(dirty.image.max()),
-        "pixel_scale": cell,
-        "size": size,
-    }
 
 
 def run_simulation(path, out):

@@ -12,8 +12,9 @@ from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
 from .normal import Reduction
+from .outside import warn_of_emission_outside
 from .schema import as_number
-from .skies import load_skies
+from .skies import less_components, load_skies
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
@@ -159,9 +160,10 @@ def _compress(source, out, options, settings, average, note):
     skies = load_skies(entries, say, plane.reach())
     if len(skies) > 1 or len(skies[0].channels) > 1:
         raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
-    data_sets = skies[0].data_sets
-    mask = plane.build_mask(data_sets)
+    mask = plane.build_mask(skies[0].data_sets)
+    data_sets = less_components(skies[0], mask, say).data_sets
     reduction = plane.reduce(data_sets, mask)
+    warn_of_emission_outside(data_sets, mask)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(

@@ -17,6 +17,7 @@ from .data import (
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
+from .subtract import parse_components
 from .wcs import sky_position
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
@@ -36,6 +37,7 @@ class DataEntry:
         separate: whether every channel has a source of its own.
         pointing: (ra, dec) in degrees, where it is not the phase centre of the file.
         average: how to average, or None.
+        subtract: Components (uvlens/subtract.py) that are taken out once the mask is known.
     """
 
     file: Path
@@ -48,13 +50,13 @@ class DataEntry:
     separate: bool = False
     pointing: tuple[float, float] | None = None
     average: AverageSettings | None = None
-    average: AverageSettings | None = None
+    subtract: tuple = ()
 
 
 def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()
-    weights = section.choice("weights", ["rescale", "file", "differences"], "rescale")
+    weights = section.choice("weights", ["rescale", "antennas", "file", "differences"], "rescale")
     merge = parse_merge(section.get("channels"), section.name("channels"))
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
     uv_range = None
@@ -75,8 +77,10 @@ def parse_data_entry(section, folder):
         pointing = sky_position(place.require("ra"), place.require("dec"), place.path)
         place.finish()
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
+    subtract = parse_components(section.get("subtract") or [], section.name("subtract"))
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range, sky, separate, pointing, average)
+    given = frozenset(section.value)
+    return DataEntry(file, weights, beam, options, given, uv_range, sky, separate, pointing, average, subtract)
 
 
 def load_entry(entry, note=lambda _: None, radius=3.0):
@@ -180,7 +184,7 @@ def _load_compressed(entry, note):
         raise InputError(f"{entry.file}: primary_beam was settled when the data were compressed; leave this key out")
     if entry.average is not None:
         raise InputError(f"{entry.file}: compressed data hold no visibilities to average; leave average out")
-    for key in entry.options:
+    for key in [*entry.options, *(["subtract"] if entry.subtract else [])]:
         raise InputError(f"{entry.file}: {key} is no option of a compressed data set")
     note(f"{entry.file.name}: {reduction.n_visibilities:,} visibilities, compressed by uvlens {header['version']}")
     for sentence in header.get("notes", ()):

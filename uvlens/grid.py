@@ -119,6 +119,13 @@ class Mask:
         return Mask(grid, (radius >= inner) & (radius <= outer))
 
     @staticmethod
+    def of_shapes(shapes, pixel_scale):
+        """Pixels whose centre lies in any of several shapes (see `uvlens.shapes`), on one grid about all of them."""
+        from .shapes import mask_of_shapes
+
+        return mask_of_shapes(shapes, pixel_scale)
+
+    @staticmethod
     def from_array(image, pixel_scale, center=(0.0, 0.0)):
         """Mask from a boolean image [row = y, column = x], True = kept."""
         image = np.asarray(image)

@@ -6,7 +6,8 @@ import numpy as np
 
 from .errors import InputError
 from .grid import Mask
-from .schema import Section, as_number
+from .schema import Section, as_list, as_number
+from .shapes import Annulus, FitsFile, inside_any, mask_of_shapes, parse_shape
 
 _PLACED = frozenset({"mask", "pixel_scale", "center"})
 _SAME = 1e-6
@@ -32,6 +33,10 @@ class ImagePlane:
         if kind == "fits":
             mask = Mask.from_fits(arguments[0])
             return float(np.hypot(mask.x, mask.y).max())
+        if kind == "shapes":
+            shapes = [one.read(None) if isinstance(one, FitsFile) else one for one in arguments[0]]
+            corners = [(x, y) for w, e, s, n in (one.bounds() for one in shapes) for x in (w, e) for y in (s, n)]
+            return max(float(np.hypot(x, y)) for x, y in corners)
         center = (0.0, 0.0) if isinstance(self.center, dict) else self.center
         return float(np.hypot(*center) + arguments[-1])
 
@@ -47,6 +52,11 @@ class ImagePlane:
         kind, *arguments = self.mask
         if kind == "fits":
             return Mask.from_fits(arguments[0], phase_center=data_sets[0].phase_center)
+        if kind == "shapes":
+            shapes = [one.read(data_sets[0].phase_center) if isinstance(one, FitsFile) else one for one in arguments[0]]
+            if own is None:
+                return mask_of_shapes(shapes, scale)
+            return _on_pixels_of(own, shapes)
         center = own.grid.center if own and "center" not in self.given else _offset(self.center, data_sets[0])
         if own is not None and "mask" not in self.given:
             if max(abs(a - b) for a, b in zip(center, own.grid.center)) > _SAME * scale:
@@ -76,6 +86,18 @@ class ImagePlane:
         return reduce(data_sets, mask, pixel_window=windows.pop())
 
 
+def _on_pixels_of(own, shapes):
+    """The mask of shapes on the pixels of a compressed data set."""
+    west, east, south, north = own.grid.extent
+    for bounds in (one.bounds() for one in shapes):
+        if bounds[0] < west or bounds[1] > east or bounds[2] < south or bounds[3] > north:
+            raise InputError(
+                f"image_plane.mask: a shape reaches out of the pixels of the compressed data, "
+                f"{west:.3g} to {east:.3g} East, {south:.3g} to {north:.3g} North"
+            )
+    return Mask(own.grid, inside_any(shapes, *own.grid.coordinates()))
+
+
 def _reductions(data_sets):
     from .normal import Reduction
 
@@ -91,25 +113,12 @@ def parse_image_plane(section, folder):
     if rays > 32:
         raise InputError(f"{section.name('rays')}: expected at most 32 per pixel side, got {rays}")
     window = section.boolean("pixel_window", False)
-    mask = section.section("mask", {"disc": {"radius": 3.0}})
-    if len(mask.value) != 1 or not set(mask.value) <= {"disc", "annulus", "fits"}:
-        given = ", ".join(map(str, mask.value)) or "nothing"
-        raise InputError(f"{mask.path}: expected one of disc, annulus, fits, got {given}")
-    if "disc" in mask.value:
-        inner = mask.section("disc")
-        shape = ("disc", inner.number("radius", positive=True))
-        inner.finish()
-    elif "annulus" in mask.value:
-        inner = mask.section("annulus")
-        shape = ("annulus", inner.number("inner"), inner.number("outer", positive=True))
-        inner.finish()
-        if not 0.0 <= shape[1] < shape[2]:
-            raise InputError(f"{inner.path}: expected 0 <= inner < outer, got {shape[1]} and {shape[2]}")
-    else:
-        shape = ("fits", folder / mask.text("fits"))
-        for key in ("pixel_scale", "center"):
+    shape = _parse_mask(section.section("mask", {"disc": {"radius": 3.0}}), folder)
+    if shape[0] in ("fits", "shapes"):
+        for key in ("pixel_scale", "center") if shape[0] == "fits" else ("center",):
             if section.get(key) not in (None, "auto"):
-                raise InputError(f"{section.name(key)}: a FITS mask has its own; leave this key out")
+                what = "a FITS mask has its own" if shape[0] == "fits" else "the shapes of this mask say where they are"
+                raise InputError(f"{section.name(key)}: {what}; leave this key out")
     center = section.get("center", [0.0, 0.0])
     if isinstance(center, dict):
         inner = Section(center, section.name("center"))
@@ -119,6 +128,26 @@ def parse_image_plane(section, folder):
         center = section.numbers("center", 2, [0.0, 0.0])
     section.finish()
     return ImagePlane(None if scale == "auto" else scale, rays, window, shape, center, frozenset(section.value))
+
+
+def _parse_mask(mask, folder):
+    """("disc", radius) and ("annulus", inner, outer) about `center`, ("fits", path), ("shapes", list)."""
+    kind, *others = (*mask.value, None)
+    if kind not in ("patches", "disc", "annulus", "arc", "polygon", "fits") or len(others) > 1:
+        given = ", ".join(map(str, mask.value)) or "nothing"
+        raise InputError(f"{mask.path}: expected one of disc, annulus, arc, polygon, fits, patches, got {given}")
+    if kind == "patches":
+        patches = as_list(mask.require(kind), mask.name(kind))
+        if not patches:
+            raise InputError(f"{mask.name(kind)}: expected at least one shape, got an empty list")
+        name = mask.name(kind)
+        return "shapes", [parse_shape(Section(patch, f"{name}.{i}"), folder) for i, patch in enumerate(patches)]
+    shape = parse_shape(mask, folder)
+    if isinstance(shape, FitsFile):
+        return "fits", shape.path
+    if not isinstance(shape, Annulus) or "center" in mask.value[kind]:
+        return "shapes", [shape]
+    return ("disc", shape.outer) if kind == "disc" else ("annulus", shape.inner, shape.outer)
 
 
 def _offset(center, data):

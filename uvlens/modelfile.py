@@ -11,7 +11,7 @@ from .imageplane import ImagePlane, parse_image_plane
 from .lens import LensPlane
 from .parse import parse_lens, parse_sources
 from .schema import Section, as_list, load_yaml
-from .skies import load_skies
+from .skies import less_components, load_skies
 
 METHODS = ("auto", "optimize", "nuts", "nautilus")
 
@@ -79,8 +79,12 @@ class ModelFile:
         return self.image_plane.build_mask([one for sky in skies for one in sky.data_sets])
 
     def build_skies(self, skies, mask, method="auto", note=lambda _: None):
-        """[Sky]: the normal operators of the data on the mask, channels sharing one where they can."""
+        """[Sky]: the normal operators of the data on the mask, channels sharing one where they can.
+
+        What `subtract:` names is taken out first; emission outside the mask is warned of.
+        """
         from .operators import sky_operators
+        from .outside import warn_of_emission_outside
 
         several = isinstance(self.source, list)
         if several and len(self.source_skies) != len(skies):
@@ -96,7 +100,9 @@ class ModelFile:
             settings = self.source[number] if several else self.source
             shares = settings.pixels.regularization.strength != "evidence"
             has_index = settings.spectral_index is not None
-            found += sky_operators(sky, number, self.image_plane, mask, method, shares, has_index, note)
+            ready = less_components(sky, mask, note)
+            found += sky_operators(ready, number, self.image_plane, mask, method, shares, has_index, note)
+            warn_of_emission_outside(ready.observations, mask)
         return found
 
     def build_model(self, normal):

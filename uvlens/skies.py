@@ -11,6 +11,7 @@ from .data import Visibilities, VisibilityStream, shift_phase_center
 from .data.phaseshift import SAME_CENTER
 from .datasection import load_entry
 from .errors import InputError
+from .subtract import subtract_components
 from .wcs import sky_offset
 
 _MOST_CHANNELS = 2000
@@ -23,16 +24,36 @@ class SkyData(NamedTuple):
         name: "" where nothing names it.
         channels: data sets (Visibilities, VisibilityStreams, Reductions) of each channel; one where they are merged.
         frequencies: of the channels [Hz], None where they are merged.
+        subtract: what to take out of each of the data sets of a channel, tuples of Component.
     """
 
     name: str
     channels: tuple[list, ...]
     frequencies: tuple[float, ...] | None
+    subtract: tuple[tuple, ...] = ()
 
     @property
     def data_sets(self):
         """Those of all channels."""
         return [one for channel in self.channels for one in channel]
+
+    @property
+    def observations(self):
+        """The data sets with their channels put together again, as streams where there are several."""
+        if len(self.channels) == 1:
+            return list(self.channels[0])
+        return [VisibilityStream(list(parts)) for parts in zip(*self.channels)]
+
+
+def less_components(sky, mask, note=lambda _: None):
+    """SkyData without the Components that its items name, fitted channel by channel; `note` gets their fluxes."""
+    if not any(sky.subtract):
+        return sky
+    channels = tuple(
+        [subtract_components(data, components, mask, note) for data, components in zip(channel, sky.subtract)]
+        for channel in sky.channels
+    )
+    return sky._replace(channels=channels, subtract=())
 
 
 def load_skies(entries, note=lambda _: None, radius=3.0):
@@ -65,8 +86,9 @@ def _sky(name, parts):
     separate = {entry.separate for entry, _ in parts}
     if len(separate) > 1:
         raise InputError(f"{what}: channels separate in one file and merged in another; give them two skies")
+    subtract = tuple(entry.subtract for entry, sets in parts for _ in sets)
     if not separate.pop():
-        return SkyData(name, ([one for _, sets in parts for one in sets],), None)
+        return SkyData(name, ([one for _, sets in parts for one in sets],), None, subtract)
     cubes = [_channels(one) for _, sets in parts for one in sets]
     frequencies = cubes[0][0]
     width = np.min(np.diff(frequencies)) if len(frequencies) > 1 else np.inf
@@ -74,7 +96,7 @@ def _sky(name, parts):
         if len(other) != len(frequencies) or np.max(np.abs(np.subtract(other, frequencies))) > 0.5 * width:
             raise InputError(f"{what}: the channels of its files differ; regrid them to the same frequencies")
     channels = tuple([cube[1][i] for cube in cubes] for i in range(len(frequencies)))
-    return SkyData(name, channels, tuple(frequencies))
+    return SkyData(name, channels, tuple(frequencies), subtract)
 
 
 def _channels(data):

@@ -74,7 +74,7 @@ def image_header(grid, phase_center=None, unit=None, frequencies=None):
     return header
 
 
-def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, frequencies=None):
+def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, frequencies=None, extra=None):
     """Write an image [row = y, column = x] as FITS with East to the left.
 
     Args:
@@ -85,6 +85,7 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, f
         unit: BUNIT.
         beam: Beam, written as BMAJ, BMIN, BPA.
         frequencies: of the channels of a cube [Hz].
+        extra: {keyword: value} of the header, None left out.
     """
     import io
 
@@ -99,6 +100,7 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, f
             beam.minor / 3600.0,
             beam.position_angle,
         )
+    header.update({key: value for key, value in (extra or {}).items() if value is not None})
     stream = io.BytesIO()
     fits.PrimaryHDU(np.asarray(image)[..., ::-1], header).writeto(stream)
     write_atomically(path, lambda out: out.write(stream.getvalue()))

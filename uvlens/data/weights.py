@@ -6,12 +6,13 @@ import warnings
 import numpy as np
 
 from ..errors import InputError, UVLensWarning
+from .scatter import LONGEST_RUN, antenna_factors, is_usable, pairs, scatter_in_runs
 from .stream import VisibilityStream
 
-_FEWEST_PAIRS = 100
+_FEWEST = 100
 _FEWEST_PAIRS_OF_A_BASELINE = 10
-_LONGEST_STEP = 2.1
-_FLAGGED_IN_EFFECT = 1e-6
+MODES = ("file", "rescale", "antennas", "differences")
+_TOO_FEW = f"fewer than {_FEWEST} neighbours that differ"
 _HEAD = 4_000_000
 """Visibilities at the beginning of a stream from which the scale of its weights is measured."""
 
@@ -33,24 +34,28 @@ def weight_from_sigma(path, sigma):
 
 
 def weight_factor(data):
-    """True weight over weight in the file, from the differences of neighbours in time on one baseline.
+    """True weight over weight in the file, from how visibilities that follow each other in time scatter.
 
-        d = V_j - V_i,   var(Re d) = var(Im d) = (1/w_i + 1/w_j) / factor
-        factor = 1 / mean[d^2 / (1/w_i + 1/w_j)] over Re and Im,   relative error = sqrt(2 / n), n = 2 n_pairs
+        factor = 2 sum_r n_r / sum_r chi^2_r,   relative error (sum_r n_r)^-1/2
 
-    Neighbours share antennas, field and frequency and follow each other in time (by at most 2.1 x the median
-    step of that baseline) or, where no time is known, in the file. No visibility is in two pairs: the numbers
-    are independent. The signal must change little from one to the next.
+    with chi^2_r about a straight line through each run of up to 8 integrations of one baseline, field and channel (see
+    `scatter.scatter_in_runs`), n_r its complex degrees of freedom. Where the source changes too much along the runs,
+    so that pairs of neighbours say more than 4 sigma more, or where no time is known and runs may hide gaps, the pairs
+    count.
 
     Args:
         data: Visibilities.
 
     Returns:
-        (factor, relative_error, n_pairs), or None where it cannot be estimated: antennas unknown, fewer than
-        100 pairs, or no scatter at all.
+        (factor, relative_error, n): n the independent differences; or None where it cannot be estimated: antennas
+        unknown, fewer than 100 of them, or no scatter at all.
     """
-    pairs = _neighbours(data)
-    return None if pairs is None else _factor(data, *pairs)
+    long, short = (_factor(scatter_in_runs(data, longest)) for longest in (LONGEST_RUN, 2))
+    if data.time is None or long is None:
+        return short
+    if short is not None and short[0] > long[0] * (1.0 + 4.0 * short[1]):
+        return short
+    return long
 
 
 def factors_by_window(data):
@@ -66,30 +71,32 @@ def apply_weights(data, mode):
     """Visibilities with the weights that a fit should use, and a sentence on what was done.
 
     Args:
-        data: Visibilities, or a VisibilityStream, whose factor is measured on its first 4 million and which cannot
-            have "differences".
+        data: Visibilities, or a VisibilityStream, whose factor is measured on its first 4 million and which can have
+            "file" and "rescale" only.
         mode: "file": as they are. "rescale": all of a spectral window multiplied by its `weight_factor`.
+            "antennas": w_ij multiplied by a_i a_j, the factors of the antennas in that window (`antenna_factors`).
             "differences": replaced by what the differences on each antenna pair say, per frequency where that has
             10 pairs or more; an antenna pair with fewer keeps its weights times `weight_factor`. Flagged stays flagged.
 
     Returns:
         (data, sentence). Where no factor can be estimated the weights stay as they are, with a UVLensWarning.
     """
-    if mode not in ("file", "rescale", "differences"):
-        raise InputError(f'weights must be "file", "rescale" or "differences", got {mode!r}')
+    if mode not in MODES:
+        raise InputError(f"weights must be {', '.join(MODES)}, got {mode!r}")
     if mode == "file":
         return data, "weights as in the file"
     if isinstance(data, VisibilityStream):
         return _rescale_stream(data, mode)
-    pairs = _neighbours(data)
-    measured = None if pairs is None else _factor(data, *pairs)
-    if pairs is None or measured is None:
-        reason = "no antenna numbers" if pairs is None else f"fewer than {_FEWEST_PAIRS} neighbours that differ"
+    measured = weight_factor(data)
+    if measured is None:
+        reason = "no antenna numbers" if data.antenna1 is None or data.antenna2 is None else _TOO_FEW
         sentence = f"weights as in the file: their scale cannot be checked, {reason}"
         warnings.warn(f"{data.name}: {sentence}", UVLensWarning, stacklevel=2)
         return data, sentence
-    factor, error, n_pairs = measured
-    scale = f"x {factor:.4g} +- {factor * error:.1g} (true over file, from {n_pairs:,} differences)"
+    factor, error, n = measured
+    scale = f"x {factor:.4g} +- {factor * error:.1g} (true over file, from {n:,} differences)"
+    if mode == "antennas":
+        return _rescale_antennas(data, scale)
     if mode == "rescale":
         windows = factors_by_window(data)
         if windows is None:
@@ -99,15 +106,40 @@ def apply_weights(data, mode):
             weight = np.where(data.spw == number, one * data.weight, weight)
         said = ", ".join(f"spw {number} x {one:.4g} +- {one * e:.1g}" for number, (one, e, _) in windows.items())
         return dataclasses.replace(data, weight=weight), f"weights {said} (true over file, from differences)"
-    weight, n_replaced, n_baselines = _weights_of_baselines(data, *pairs, factor)
+    weight, n_replaced, n_baselines = _weights_of_baselines(data, *pairs(data), factor)
     sentence = f"weights from the scatter on {n_replaced:,} of {n_baselines:,} baselines; on the whole {scale}"
+    return dataclasses.replace(data, weight=weight), sentence
+
+
+def _rescale_antennas(data, scale):
+    """`apply_weights` with "antennas": a_i a_j of each spectral window."""
+    weight, found = data.weight.copy(), []
+    windows = [np.ones(len(data), bool)] if data.spw is None else [data.spw == n for n in np.unique(data.spw)]
+    for which in windows:
+        if not np.any(data.weight[which] > 0.0):
+            continue
+        part = data.select(which)
+        estimate = antenna_factors(part, 2 if part.time is None else LONGEST_RUN)
+        if estimate is None:
+            sentence = f"weights as in the file: {_TOO_FEW} to tell the antennas apart; on the whole {scale}"
+            warnings.warn(f"{data.name}: {sentence}", UVLensWarning, stacklevel=3)
+            return data, sentence
+        antennas, factors, errors = estimate
+        by_number = np.full(max(part.antenna1.max(), part.antenna2.max()) + 1, float(np.median(factors)))
+        by_number[antennas] = factors
+        weight[which] *= by_number[part.antenna1] * by_number[part.antenna2]
+        found.append((factors, errors))
+    factors, errors = (np.concatenate(parts) for parts in zip(*found))
+    low, middle, high = np.quantile(factors**2, [0.0, 0.5, 1.0])
+    sentence = f"weights x a_i a_j by antenna, a^2 from {low:.3g} to {high:.3g} (median {middle:.4g}, each known to "
+    sentence += f"{200.0 * np.median(errors):.2g} %); on the whole {scale}"
     return dataclasses.replace(data, weight=weight), sentence
 
 
 def _rescale_stream(stream, mode):
     """`apply_weights` for data that are not held in memory."""
-    if mode == "differences":
-        raise InputError(f"{stream.name}: weights by differences need all data in memory; take rescale or file")
+    if mode != "rescale":
+        raise InputError(f"{stream.name}: weights by {mode} need all data in memory; take rescale or file")
     head = stream.head(_HEAD)
     estimate = weight_factor(head)
     if estimate is None:
@@ -118,50 +150,12 @@ def _rescale_stream(stream, mode):
     return stream.with_weights_scaled(factor), f"weights {found} in the first {len(head):,} visibilities)"
 
 
-def _is_usable(data):
-    """Not flagged, nor flagged in effect by a sigma that is out of all proportion."""
-    return data.weight > _FLAGGED_IN_EFFECT * np.median(data.weight[data.weight > 0.0])
-
-
-def _neighbours(data):
-    """Indices (first, second) of the pairs, or None without antenna numbers."""
-    if data.antenna1 is None or data.antenna2 is None:
+def _factor(runs):
+    """(factor, relative error, n) of runs, or None."""
+    if runs is None or runs[1].sum() < _FEWEST or not runs[0].sum() > 0.0:
         return None
-    use = np.flatnonzero(_is_usable(data) & (data.antenna1 != data.antenna2))
-    keys = [key[use] for key in (data.frequency, data.field, data.antenna2, data.antenna1) if key is not None]
-    order = np.lexsort(keys if data.time is None else [data.time[use], *keys])
-    use, keys = use[order], [key[order] for key in keys]
-    if len(use) < 2:
-        return use[:0], use[:0]
-    follows = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
-    if data.time is not None:
-        follows &= _is_short_step(np.diff(data.time[use]), follows)
-    starts = np.flatnonzero(np.concatenate([[True], ~follows]))
-    run = np.concatenate([[0], np.cumsum(~follows)])
-    position = np.arange(len(use)) - starts[run]
-    first = np.flatnonzero(follows & (position[:-1] % 2 == 0))
-    return use[first], use[first + 1]
-
-
-def _is_short_step(step, follows):
-    """Steps of at most 2.1 x the median positive one of their group; groups end where `follows` is not."""
-    group = np.concatenate([[0], np.cumsum(~follows)])[:-1]
-    positive = np.flatnonzero(follows & (step > 0.0))
-    positive = positive[np.lexsort((step[positive], group[positive]))]
-    count = np.bincount(group[positive], minlength=group[-1] + 1)
-    middle = np.cumsum(count) - count + np.maximum(count - 1, 0) // 2
-    median = np.zeros(len(count))
-    median[count > 0] = step[positive[middle[count > 0]]]
-    return step <= _LONGEST_STEP * median[group]
-
-
-def _factor(data, first, second):
-    n_pairs = len(first)
-    if n_pairs < _FEWEST_PAIRS:
-        return None
-    half_square = 0.5 * np.abs(data.vis[second] - data.vis[first]) ** 2
-    mean = np.mean(half_square / (1.0 / data.weight[first] + 1.0 / data.weight[second]))
-    return (float(1.0 / mean), float(n_pairs**-0.5), n_pairs) if mean > 0.0 else None
+    n = runs[1].sum()
+    return float(2.0 * n / runs[0].sum()), float(n**-0.5), int(n)
 
 
 def _weights_of_baselines(data, first, second, factor):
@@ -177,7 +171,7 @@ def _weights_of_baselines(data, first, second, factor):
     if data.frequency is not None:
         channel = np.unique(data.frequency, return_inverse=True)[1]
         groups.append(np.unique(baseline * (channel.max() + 1) + channel, return_inverse=True)[1])
-    weight, usable = data.weight * factor, _is_usable(data)
+    weight, usable = data.weight * factor, is_usable(data)
     replaced = np.zeros(len(data), dtype=bool)
     for group in groups:
         n_pairs = np.bincount(group[first], minlength=group.max() + 1)
