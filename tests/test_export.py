@@ -23,6 +23,7 @@ from uvlens.export import _predictor, export
 from uvlens.modelfile import ModelFile
 from uvlens.prediction import visibilities_of_image
 from uvlens.primarybeam import GaussianBeam, beam_of_dishes
+from uvlens.skies import SkyData
 from uvlens.wcs import sky_offset
 
 _PREDICTOR = functools.cache(_predictor)
@@ -125,7 +126,8 @@ def fit_folder(folder, file, more="", text=MODEL, beam="none"):
     (folder / "posterior.nc").touch()
     model_file = ModelFile.read(folder / "best_fit.yaml")
     data_sets = model_file.load_data()
-    normal = model_file.build_normal(data_sets, model_file.build_mask(data_sets))
+    (sky,) = model_file.build_skies(data_sets, model_file.build_mask(data_sets))
+    normal = sky.normal
     normal.reduction.save(folder / "normal.npz", phase_center=normal.reduction.phase_center)
     inversion, _ = model_file.build_model(normal).invert(np.zeros(0))
     return folder, inversion.terms["chi_squared"]
@@ -174,7 +176,8 @@ def test_a_copy_gets_model_and_residual(fitted, tmp_path):
     data = dataclasses.replace(uvl.read(tmp_path / "out.ms", column="MODEL_DATA"), primary_beam=None)
     model_file = ModelFile.read(fit / "best_fit.yaml")
     loaded = dataclasses.replace(uvl.read(source), primary_beam=None)
-    lens_model = model_file.build_model(model_file.build_normal([loaded], model_file.build_mask([loaded])))
+    skies = (SkyData("", ([loaded],), None),)
+    lens_model = model_file.build_model(model_file.build_skies(skies, model_file.build_mask(skies)))
     good = data.weight > 0.0
     assert np.abs(uvl.predict(lens_model, np.zeros(0), data) - data.vis)[good].max() < 1e-6
     assert "MODEL_DATA" not in uvl.data.measurement_set.Table(source).columns
