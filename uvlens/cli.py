@@ -53,17 +53,28 @@ def _print_json(value):
     click.echo(to_json(value))
 
 
+_SELECTION = (
+    ("--field", "Number or name of the field."),
+    ("--spw", "Spectral windows: 0,1 or 0~3 or names."),
+    ("--scan", "Scans: 1,2 or 5~9."),
+    ("--channel", "Channels: 0~5, or 0:1~5,1:3~8 for those of windows 0 and 1."),
+    ("--time", "START~END, in seconds of the file or as 2016/07/22/09:00:00~09:30:00."),
+    ("--baseline", "Antennas A,B; pairs A&B; !A leaves out; numbers or names."),
+    ("--uvrange", "SHORTEST~LONGEST in wavelengths, or 0~500klambda."),
+    ("--column", "Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
+)
+
+
 def _selection(command):
-    """The options that choose among the data of a measurement set or UVFITS file."""
-    for option in (
-        click.option("--column", help="Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
-        click.option(
-            "--stokes", type=click.Choice(["both", "any"]), help="Hands that must be unflagged; default: both."
-        ),
-        click.option("--spw", help="Spectral windows, numbers separated by commas."),
-        click.option("--field", help="Number or name of the field."),
-    ):
-        command = option(command)
+    """The options that choose among the data of a file, where it has the information."""
+    hands = click.Choice(["both", "any", "XX", "YY", "RR", "LL"])
+    command = click.option("--stokes", type=hands, help="Hands that must be unflagged, or one alone; default: both.")(
+        command
+    )
+    for name, help_text in reversed(_SELECTION):
+        command = click.option(name, *(["--antenna", "baseline"] if name == "--baseline" else []), help=help_text)(
+            command
+        )
     return command
 
 
@@ -137,12 +148,13 @@ def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit
 @click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def convert(paths, as_json, sign, uv_unit, field, spw, stokes, column, **settings):
+def convert(paths, as_json, sign, uv_unit, **settings):
     """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs."""
     from .convert import convert as run
     from .convert import describe_conversion
 
-    options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    selection = {key: settings.pop(key) for key in (*_selection_keys(), "stokes")}
+    options = _read_options(sign, uv_unit, **selection)
     facts = run(paths, options, settings, _note)
     _print_json(facts) if as_json else click.echo(describe_conversion(facts))
 
@@ -222,13 +234,15 @@ def report(directory):
     _note(f"{write_report(directory)}")
 
 
-def _read_options(sign, uv_unit, field=None, spw=None, stokes=None, column=None):
-    options = {"sign": sign, "uv_unit": uv_unit, "field": field, "stokes": stokes, "column": column}
-    if spw is not None:
-        parts = spw.split(",")
-        if not all(part.strip().isdigit() for part in parts):
-            raise InputError(f"--spw: expected numbers separated by commas, got {spw!r}")
-        options["spw"] = [int(part) for part in parts]
+def _selection_keys():
+    return [name.removeprefix("--") for name, _ in _SELECTION]
+
+
+def _read_options(sign, uv_unit, **selection):
+    from .data.selection import KEYS, Selection
+
+    Selection.of(**{key: value for key, value in selection.items() if key in KEYS})
+    options = {"sign": sign, "uv_unit": uv_unit, **selection}
     return {key: value for key, value in options.items() if value is not None}
 
 

@@ -1,28 +1,28 @@
 """`data:` of a model file: from its items to data sets with their weights and primary beams settled."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from .data import VisibilityStream, apply_weights, is_compressed, read_or_stream
+from .data.selection import KEYS, Selection
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
 
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
 _LATER = {"channels": "channel handling"}
-_SELECT = ("field", "spw", "stokes", "column")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataEntry:
-    """One item of `data:`; `given` are the keys that its section has, `uv_range` wavelengths to keep."""
+    """One item of `data:`; `options` of `read`, `given` are the keys that its section has."""
 
     file: Path
     weights: str
     primary_beam: str | AbstractPrimaryBeam
     options: dict
     given: frozenset[str] = frozenset()
-    uv_range: tuple[float, float] | None = None
 
 
 def parse_data_entry(section, folder):
@@ -33,18 +33,26 @@ def parse_data_entry(section, folder):
         if section.get(key) is not None:
             raise InputError(f"{section.name(key)}: {what} is not available in this version")
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
-    uv_range = None
     if section.get("select") is not None:
-        select = section.section("select")
-        options |= {key: select.get(key) for key in _SELECT if select.get(key) is not None}
-        if select.get("uvrange") is not None:
-            uv_range = tuple(select.numbers("uvrange", 2))
-            if not 0.0 <= uv_range[0] < uv_range[1]:
-                raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
-        select.finish()
+        options |= _parse_select(section.section("select"))
     beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     section.finish()
-    return DataEntry(file, weights, beam, options, frozenset(section.value), uv_range)
+    return DataEntry(file, weights, beam, options, frozenset(section.value))
+
+
+def _parse_select(section):
+    """Options of `read`, their form checked; `antenna` is another word for `baseline`."""
+    options = {key: section.get(key) for key in (*KEYS, "stokes", "column") if section.get(key) is not None}
+    if section.get("antenna") is not None:
+        if "baseline" in options:
+            raise InputError(f"{section.name('antenna')}: baseline says the same; give one of them")
+        options["baseline"] = section.get("antenna")
+    section.finish()
+    try:
+        Selection.of(**{key: value for key, value in options.items() if key in KEYS})
+    except InputError as error:
+        raise InputError(f"{section.path}.{error}") from None
+    return options
 
 
 def load_entry(entry, note=lambda _: None):
@@ -57,8 +65,6 @@ def load_entry(entry, note=lambda _: None):
     if is_compressed(entry.file):
         return _load_compressed(entry, note)
     data = read_or_stream(entry.file, **entry.options)
-    if entry.uv_range is not None:
-        data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
     if entry.primary_beam == "none":
@@ -115,20 +121,10 @@ def _load_compressed(entry, note):
     return reduction
 
 
-def _within(data, shortest, longest):
-    """The visibilities on baselines of a range of lengths [wavelengths]."""
-
-    def change(part):
-        keep = (part.uv_distance >= shortest) & (part.uv_distance <= longest)
-        if not keep.any():
-            raise InputError(f"{part.name}: no visibilities between {shortest:g} and {longest:g} wavelengths")
-        return part.select(keep)
-
-    return data.map(change) if isinstance(data, VisibilityStream) else change(data)
-
-
 def _with_beam(data, beam):
-    def change(part):
-        return dataclasses.replace(part, primary_beam=beam)
-
+    change = functools.partial(_exchange_beam, beam=beam)
     return data.map(change) if isinstance(data, VisibilityStream) else change(data)
+
+
+def _exchange_beam(part, beam):
+    return dataclasses.replace(part, primary_beam=beam)

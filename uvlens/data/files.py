@@ -1,23 +1,27 @@
 """Files of visibilities: `read` looks at the content, `write` at the name."""
 
 import contextlib
+import functools
 import inspect
 import os
 import pathlib
+import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import compressed, measurement_set, npz, npz_stream, triplet, uvfits, uvtable, visilens
-from .stream import VisibilityStream
+from . import compressed, measurement_set, npz, npz_stream, rows, selection, triplet, uvfits, uvtable, visilens
+from .selected import select_parts, select_visibilities
+from .selection import Selection
+from .stream import Partition, VisibilityStream
 
 CHUNK = 2**20
 """Visibilities in a part of a stream."""
 
 LARGEST_IN_MEMORY = 20_000_000
-"""Visibilities of an npz up to which a command reads it at once: 1 to 2 GB with antennas and times."""
+"""Visibilities of a file up to which a command reads it at once: 2 to 3 GB with antennas and times."""
 
 
 class Format(NamedTuple):
@@ -44,53 +48,71 @@ def read(path, **options):
     Args:
         path: measurement set, UVFITS, npz, text table, visilens .bin, or folder of data.fits, noise_map.fits and
             uv_wavelengths.fits.
-        **options: of the format: `field`, `spw`, `stokes` (measurement set, UVFITS), `column` (measurement set), `sign`
-            (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
+        **options: what to take of it: `field`, `spw`, `scan`, `channel`, `time`, `baseline`, `uvrange` where the file
+            has the information (see `uvlens.data.selection`). Of the format: `stokes` (measurement set, UVFITS),
+            `column` (measurement set), `sign` (triplet), `uv_unit`, `frequency`, `wavelength` (text table).
 
     Raises:
         InputError: one line that begins with the path, for everything that can be wrong with a file.
     """
     path = as_path(path)
     form = format_of_content(path)
-    _check_options(path, form, form.read, options)
+    options, later = _split_options(path, form, options)
     with reading(path, form):
-        return form.read(path, **options)
+        data = form.read(path, **options)
+        return data if later.is_empty else select_visibilities(path, data, later)
 
 
 def stream(path, *, chunk=CHUNK, **options):
     """Read a file chunk by chunk: a VisibilityStream that can be gone through as often as needed.
 
     Args:
-        path: npz, which is never held in memory as a whole; other formats are read at once and make one part.
+        path: measurement set, UVFITS or npz, which are never held in memory as a whole; other formats are read at once
+            and make one part.
         chunk: visibilities in a part.
-        **options: of the format, as for `read`.
+        **options: as for `read`.
 
     Raises:
         InputError: as `read`, what is wrong inside a chunk when that chunk is reached.
     """
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise InputError(f"chunk must be a positive number of visibilities, got {chunk!r}")
     path = as_path(path)
     form = format_of_content(path)
-    _check_options(path, form, form.read, options)
+    own, later = _split_options(path, form, options)
+    if form.read in _SOURCES:
+        with reading(path, form):
+            source = _SOURCES[form.read](path, **own)
+        return rows.stream_of(source, chunk, functools.partial(reading, path, form))
     if form.read is not npz.read:
         return VisibilityStream([read(path, **options)])
-
-    def parts():
-        with reading(path, form):
-            yield from npz_stream.read_parts(path, chunk)
-
-    return VisibilityStream(parts)
+    parts = functools.partial(_npz_parts, path, form, chunk, later)
+    identity = rows.identity_of(path, pickle.dumps((chunk, later)))
+    with reading(path, form):
+        n_visibilities = npz_stream.count(path)
+    return VisibilityStream(parts, partitions=[Partition(parts, identity, n_visibilities)])
 
 
 def read_or_stream(path, **options):
-    """Visibilities, or a VisibilityStream of an npz with more than LARGEST_IN_MEMORY of them."""
+    """Visibilities, or a VisibilityStream of a file with more than LARGEST_IN_MEMORY of them."""
     checked = as_path(path)
     form = format_of_content(checked)
-    if form.read is npz.read:
+    n_visibilities = 0
+    if form.read is npz.read or form.read in _SOURCES:
+        own, _ = _split_options(checked, form, options)
         with reading(checked, form):
-            n_visibilities = npz_stream.count(checked)
-        if n_visibilities > LARGEST_IN_MEMORY:
-            return stream(path, **options)
-    return read(path, **options)
+            if form.read is npz.read:
+                n_visibilities = npz_stream.count(checked)
+            else:
+                source = _SOURCES[form.read](checked, **own)
+                n_visibilities = source.n_rows * source.visibilities_per_row
+    return stream(path, **options) if n_visibilities > LARGEST_IN_MEMORY else read(path, **options)
+
+
+def _npz_parts(path, form, chunk, selection):
+    with reading(path, form):
+        parts = npz_stream.read_parts(path, chunk)
+        yield from parts if selection.is_empty else select_parts(path, parts, selection)
 
 
 def is_compressed(path):
@@ -186,6 +208,9 @@ FORMATS = (
 )
 """In the order they are tried: a text is whatever else has no control characters."""
 
+_SOURCES = {measurement_set.read: measurement_set.source, uvfits.read: uvfits.source}
+"""What reads rows in blocks (see `rows.py`)."""
+
 _OTHER_FILES = (
     (b"SIMPLE  =", f"a FITS file, but no UVFITS; for {', '.join(triplet.FILES)} give their folder"),
     (b"\x1f\x8b", "a compressed file; unpack it first"),
@@ -244,6 +269,17 @@ def _format_called(name):
         if form.name == name:
             return form
     raise InputError(f"format must be one of {', '.join(form.name for form in FORMATS)}, got {name!r}")
+
+
+def _split_options(path, form, options):
+    """(options of `form.read`, Selection of what it does not select itself)."""
+    known = inspect.signature(form.read).parameters
+    later = {key: options[key] for key in selection.KEYS if key in options and key not in known}
+    own = {key: value for key, value in options.items() if key not in later}
+    if form.name == "compressed":
+        return own, Selection()
+    _check_options(path, form, form.read, own)
+    return own, Selection.of(**later)
 
 
 def _check_options(path, form, function, options):
