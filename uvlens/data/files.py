@@ -83,10 +83,10 @@ def stream(path, *, chunk=CHUNK, **options):
     if form.read in _SOURCES:
         with reading(path, form):
             source = _SOURCES[form.read](path, **own)
-        return rows.stream_of(source, chunk, functools.partial(reading, path, form))
+        return rows.stream_of(source, chunk, functools.partial(_reading_as, path, form.name))
     if form.read is not npz.read:
         return VisibilityStream([read(path, **options)])
-    parts = functools.partial(_npz_parts, path, form, chunk, later)
+    parts = functools.partial(_npz_parts, path.absolute(), form.name, chunk, later)
     identity = rows.identity_of(path, pickle.dumps((chunk, later)))
     with reading(path, form):
         n_visibilities = npz_stream.count(path)
@@ -109,8 +109,12 @@ def read_or_stream(path, **options):
     return stream(path, **options) if n_visibilities > LARGEST_IN_MEMORY else read(path, **options)
 
 
-def _npz_parts(path, form, chunk, selection):
-    with reading(path, form):
+def _reading_as(path, name):
+    return reading(path, _format_called(name))
+
+
+def _npz_parts(path, name, chunk, selection):
+    with _reading_as(path, name):
         parts = npz_stream.read_parts(path, chunk)
         yield from parts if selection.is_empty else select_parts(path, parts, selection)
 

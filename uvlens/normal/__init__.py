@@ -1,20 +1,23 @@
 """The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
 
 from .accumulate import ReductionSums
-from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, suited
+from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, reduce_partitions, suited
 from .choose import SourceSize, expected_rank
 from .operator import AbstractNormalOperator
+from .partitions import Schedule
 from .reduction import Reduction
 
 __all__ = [
     "AbstractNormalOperator",
     "Reduction",
     "ReductionSums",
+    "Schedule",
     "SourceSize",
     "expected_rank",
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "reduce_partitions",
     "suited",
 ]
