@@ -78,6 +78,15 @@ def _selection(command):
     return command
 
 
+def _reduction(command):
+    """The options that say who reduces data larger than memory."""
+    command = click.option("--scheduler", help="Address of a dask scheduler whose workers reduce data in partitions.")(
+        command
+    )
+    workers = click.IntRange(min=1)
+    return click.option("--workers", type=workers, help="Partitions that are reduced at once; default 2.")(command)
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="uvlens")
 def main():
@@ -135,7 +144,7 @@ def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit
 
 
 @main.command()
-@click.argument("paths", nargs=-1, metavar="[IN] OUT")
+@click.argument("paths", nargs=-1, metavar="[IN]... OUT")
 @click.option("--radius", type=float, help="OUT.uvlens: of the mask, a disc [arcsec; default 3.0].")
 @click.option("--pixel-scale", type=float, help="OUT.uvlens: arcsec; default: from the longest baselines.")
 @click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
@@ -147,9 +156,14 @@ def image(data, out, weighting, robust, taper, cell, size, center, sign, uv_unit
 @click.option("--sign", help="Of a FITS triplet that is read: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table that is read: lambda or m.")
 @_selection
+@_reduction
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def convert(paths, as_json, sign, uv_unit, **settings):
-    """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs."""
+    """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs.
+
+    Several IN are added up in OUT.uvlens. Data larger than memory are reduced in partitions; what a run that was
+    stopped has done stays in OUT.uvlens.parts, and the next one goes on from there.
+    """
     from .convert import convert as run
     from .convert import describe_conversion
 
@@ -199,8 +213,9 @@ def evaluate(model, settings, gradient, operator, memory, as_json):
 @click.option("--out", help="Folder for the results; required unless --show-model.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder.")
 @click.option("--show-model", is_flag=True, help="Print the parameters with their priors, and stop.")
+@_reduction
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def fit(model, out, resume, show_model, as_json):
+def fit(model, out, resume, show_model, workers, scheduler, as_json):
     """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html."""
     from .commands import fit_model, print_model
 
@@ -209,7 +224,7 @@ def fit(model, out, resume, show_model, as_json):
         return
     if out is None:
         raise InputError("fit: --out names the folder for the results")
-    summary = fit_model(model, out, resume, _note)
+    summary = fit_model(model, out, resume, _note, workers, scheduler)
     if as_json:
         _print_json(summary)
 

@@ -10,37 +10,41 @@ from .datasection import DataEntry, load_entry
 from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
-from .normal import Reduction
+from .normal import Reduction, Schedule
+from .progress import Progress
 
 DEFAULT_RADIUS = 3.0
 """arcsec."""
 
-_OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
+_OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model", "workers", "scheduler")
 
 
 def convert(paths, options, settings, note=lambda _: None):
     """Convert a file; the facts that `uvlens convert --json` prints.
 
     Args:
-        paths: (IN, OUT), or (OUT,) with settings["model"].
-        options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model; None or false where not given.
+        paths: (IN, ..., OUT), or (OUT,) with settings["model"].
+        options: of `read`.
+        settings: radius, pixel_scale, center, pixel_window, weights, model, workers, scheduler; None or false where not
+            given.
         note: called with sentences about the data.
 
     Raises:
         InputError: everything that can be wrong with files and settings.
     """
     settings = {key: value for key, value in settings.items() if value is not None and value is not False}
-    source, out = _split(paths, settings)
+    sources, out = _split(paths, settings)
     check_writable(out)
     started = time.perf_counter()
     if Path(out).suffix.lower() == SUFFIX:
-        facts = _compress(source, out, options, settings, note)
+        facts = _compress(sources, out, options, settings, note)
     else:
         for key in _OF_COMPRESSED:
             if key in settings:
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        facts = _rewrite(source, out, options, settings.get("weights", "file"), note)
+        if len(sources) > 1:
+            raise InputError(f"convert: several files are added up in an OUT that ends in {SUFFIX} only, got {out}")
+        facts = _rewrite(sources[0], out, options, settings.get("weights", "file"), note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -110,23 +114,25 @@ def describe_compressed(path):
 
 
 def _split(paths, settings):
-    """(IN or None, OUT)."""
-    if "model" in settings and len(paths) == 1:
-        return None, paths[0]
-    if len(paths) != 2:
+    """([IN, ...], OUT)."""
+    if len(paths) < (1 if "model" in settings else 2):
         raise InputError(f"convert: expected IN and OUT (OUT alone with --model), got {len(paths)} names")
-    return paths
+    return list(paths[:-1]), paths[-1]
 
 
-def _compress(source, out, options, settings, note):
+def _compress(sources, out, options, settings, note):
     from .imaging import synthesized_beam
+    from .normal.partitions import discard
     from .products import all_cells
 
-    entries, plane = _what_to_reduce(source, options, settings)
+    entries, plane = _what_to_reduce(sources, options, settings)
     notes = []
     data_sets = [load_entry(entry, lambda sentence: (notes.append(sentence), note(sentence))) for entry in entries]
     mask = plane.build_mask(data_sets)
-    reduction = plane.reduce(data_sets, mask)
+    kept = f"{out}.parts"
+    with Progress() as progress:
+        schedule = Schedule(settings.get("workers"), settings.get("scheduler"), kept, progress)
+        reduction = plane.reduce(data_sets, mask, schedule)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(
@@ -136,6 +142,7 @@ def _compress(source, out, options, settings, note):
         notes=notes,
         beam=(beam.major, beam.minor, beam.position_angle),
     )
+    discard(kept)
     return {
         "output": str(out),
         "inputs": [str(entry.file) for entry in entries],
@@ -158,7 +165,7 @@ def _weights_of(entry, data):
     return Reduction.load(entry.file)[1].get("weights", []) if isinstance(data, Reduction) else [entry.weights]
 
 
-def _what_to_reduce(source, options, settings):
+def _what_to_reduce(sources, options, settings):
     """(data entries, image plane) of a model file, or of the options."""
     if "model" in settings:
         extra = [key for key in ("radius", "pixel_scale", "center", "pixel_window", "weights") if key in settings]
@@ -166,20 +173,22 @@ def _what_to_reduce(source, options, settings):
             name = next(iter([*extra, *options])).replace("_", "-")
             raise InputError(f"--{name}: with --model this is said in the model file")
         model_file = ModelFile.read(settings["model"])
-        if source is not None and [Path(source).resolve()] != [entry.file.resolve() for entry in model_file.data]:
-            raise InputError(f"{source}: not the one data file of {settings['model']}; leave IN out to take them all")
+        given = [Path(source).resolve() for source in sources]
+        if given and given != [entry.file.resolve() for entry in model_file.data]:
+            raise InputError(f"{sources[0]}: not the one data file of {settings['model']}; leave IN out to take them all")
         return model_file.data, model_file.image_plane
     for key in ("radius", "pixel_scale"):
         if key in settings and not 0.0 < settings[key] < float("inf"):
             raise InputError(f"--{key.replace('_', '-')} must be a positive number of arcsec, got {settings[key]}")
     given = {{"radius": "mask"}.get(key, key) for key in settings}
-    entry = DataEntry(Path(source), settings.get("weights", "rescale"), "auto", options, frozenset(given))
+    weights = settings.get("weights", "rescale")
+    entries = [DataEntry(Path(source), weights, "auto", options, frozenset(given)) for source in sources]
     shape = ("disc", settings.get("radius", DEFAULT_RADIUS))
     window = settings.get("pixel_window", False)
     plane = ImagePlane(
         settings.get("pixel_scale"), 4, window, shape, settings.get("center", (0.0, 0.0)), frozenset(given)
     )
-    return [entry], plane
+    return entries, plane
 
 
 def _rewrite(source, out, options, weights, note):

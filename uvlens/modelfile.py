@@ -73,11 +73,11 @@ class ModelFile:
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
         return self.image_plane.build_mask(data_sets)
 
-    def build_normal(self, data_sets, mask, method="auto"):
-        """The normal operator of the data on the mask."""
+    def build_normal(self, data_sets, mask, method="auto", schedule=None):
+        """The normal operator of the data on the mask; a Schedule says who reduces what does not fit in memory."""
         from .normal import operator_from_reduction
 
-        return operator_from_reduction(self.image_plane.reduce(data_sets, mask), method)
+        return operator_from_reduction(self.image_plane.reduce(data_sets, mask, schedule), method)
 
     def build_model(self, normal):
         """The Model on a normal operator."""

@@ -82,8 +82,7 @@ def stream(path, *, chunk=CHUNK, **options):
     own, later = _split_options(path, form, options)
     if form.read in _SOURCES:
         with reading(path, form):
-            source = _SOURCES[form.read](path, **own)
-        return rows.stream_of(source, chunk, functools.partial(_reading_as, path, form.name))
+            return _stream_of(path, form, _SOURCES[form.read](path, **own), chunk)
     if form.read is not npz.read:
         return VisibilityStream([read(path, **options)])
     parts = functools.partial(_npz_parts, path.absolute(), form.name, chunk, later)
@@ -97,16 +96,18 @@ def read_or_stream(path, **options):
     """Visibilities, or a VisibilityStream of a file with more than LARGEST_IN_MEMORY of them."""
     checked = as_path(path)
     form = format_of_content(checked)
-    n_visibilities = 0
-    if form.read is npz.read or form.read in _SOURCES:
-        own, _ = _split_options(checked, form, options)
-        with reading(checked, form):
-            if form.read is npz.read:
-                n_visibilities = npz_stream.count(checked)
-            else:
-                source = _SOURCES[form.read](checked, **own)
-                n_visibilities = source.n_rows * source.visibilities_per_row
-    return stream(path, **options) if n_visibilities > LARGEST_IN_MEMORY else read(path, **options)
+    own, _ = _split_options(checked, form, options)
+    with reading(checked, form):
+        if form.read in _SOURCES:
+            source = _SOURCES[form.read](checked, **own)
+            is_large = source.n_rows * source.visibilities_per_row > LARGEST_IN_MEMORY
+            return _stream_of(checked, form, source, CHUNK) if is_large else rows.whole(source)
+        is_large = form.read is npz.read and npz_stream.count(checked) > LARGEST_IN_MEMORY
+    return stream(path, **options) if is_large else read(path, **options)
+
+
+def _stream_of(path, form, source, chunk):
+    return rows.stream_of(source, chunk, functools.partial(_reading_as, path, form.name))
 
 
 def _reading_as(path, name):

@@ -54,7 +54,7 @@ def parts(source, start, stop, chunk, guard=None):
     for block in _guarded(source.blocks(start, stop), guard):
         for piece in _cut(block, chunk):
             n = len(piece["weight"])
-            if held and n_held + n > chunk:
+            if held and (n_held + n > chunk or n_held > BLOCK // 2):  # joining costs more than a part
                 yield _part(source, held, n_held, is_used)
                 held, n_held, is_used = [], 0, False
             held.append(piece)
