@@ -65,3 +65,52 @@ def _table(path, name, columns):
     for key, values in columns.items():
         table.putcol(key, np.asarray(values, dtype=object if isinstance(values, list) else None))
     table.close()
+
+
+WINDOWS = [
+    ("low", 3.40e11 + 5e8 * np.arange(4), 5e8),
+    ("high", 3.52e11 - 5e8 * np.arange(6), 5e8),  # downwards, as lower sidebands are
+]
+
+
+def point_source(times=12, n_antennas=6, windows=WINDOWS, n_fields=1, offset=(0.83, -0.41), seed=0):
+    """Rows of a point of 1 Jy at an offset [arcsec] in every field with unit noise, a scan for every 4 times.
+
+    Each integration has all baselines and the autocorrelations of every window. Antenna 3 is flagged in the first scan
+    by FLAG_ROW; of all other samples 5 % are flagged by FLAG; two of them hold NaN.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = np.triu_indices(n_antennas)
+    position = rng.normal(size=(n_antennas, 3)) * 150.0
+    l, m = np.radians(np.array(offset) / 3600.0)
+    for i in range(times):
+        for number, (_, frequency, _) in enumerate(windows):
+            n, shape = len(first), (len(first), len(frequency), 2)
+            turned = position @ _turn(0.02 * i)
+            uvw = turned[first] - turned[second]
+            phase = 2.0 * np.pi * (uvw[:, :1] * l + uvw[:, 1:2] * m) * np.asarray(frequency) / 299792458.0
+            data = np.exp(1j * phase)[..., None] + rng.normal(size=shape) + 1j * rng.normal(size=shape)
+            flag = rng.random(shape) < 0.05
+            data[np.nonzero(flag)[0][:2], np.nonzero(flag)[1][:2], np.nonzero(flag)[2][:2]] = np.nan
+            scan = 1 + i // 4
+            integers = {
+                "ANTENNA1": first,
+                "ANTENNA2": second,
+                "DATA_DESC_ID": np.full(n, number),
+                "FIELD_ID": np.full(n, (i // 4) % n_fields),
+                "SCAN_NUMBER": np.full(n, scan),
+            }
+            yield {key: values.astype(np.int32) for key, values in integers.items()} | {
+                "TIME": np.full(n, 4.9758948e9 + 30.0 * i + 600.0 * scan),
+                "INTERVAL": np.full(n, 30.0),
+                "FLAG_ROW": (scan == 1) & ((first == 3) | (second == 3)),
+                "UVW": uvw,
+                "DATA": data.astype(np.complex64),
+                "FLAG": flag,
+                "WEIGHT": rng.uniform(0.5, 2.0, (n, 2)).astype(np.float32),
+            }
+
+
+def _turn(angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

@@ -175,7 +175,9 @@ def _what_to_reduce(sources, options, settings):
         model_file = ModelFile.read(settings["model"])
         given = [Path(source).resolve() for source in sources]
         if given and given != [entry.file.resolve() for entry in model_file.data]:
-            raise InputError(f"{sources[0]}: not the one data file of {settings['model']}; leave IN out to take them all")
+            raise InputError(
+                f"{sources[0]}: not the one data file of {settings['model']}; leave IN out to take them all"
+            )
         return model_file.data, model_file.image_plane
     for key in ("radius", "pixel_scale"):
         if key in settings and not 0.0 < settings[key] < float("inf"):
