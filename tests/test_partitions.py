@@ -321,8 +321,8 @@ def test_a_cluster_gives_the_same(folder, small, tmp_path):
         distributed.LocalCluster(1, threads_per_worker=3, processes=False, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):
-        assert_same(uvl.reduce_partitions(stream, mask(), scheduler=client), alone, 0.0)
-        assert_same(uvl.reduce_partitions(stream, mask(), scheduler=cluster.scheduler_address), alone, 0.0)
+        assert_same(uvl.reduce_partitions(stream, mask(), scheduler=client), alone, 1e-12)
+        assert_same(uvl.reduce_partitions(stream, mask(), scheduler=cluster.scheduler_address), alone, 1e-12)
 
 
 @pytest.mark.slow
@@ -348,4 +348,4 @@ def test_a_killed_worker_loses_nothing(folder, small):
 
         reduction = uvl.reduce_partitions(stream.map(slowly), mask(), scheduler=client, progress=kill)
         assert killed and workers[0] not in client.run(os.getpid).values()
-    assert_same(reduction, alone, 0.0)
+    assert_same(reduction, alone)  # other processes, other numbers of threads in the transforms
