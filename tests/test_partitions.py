@@ -276,6 +276,8 @@ def test_convert_adds_up_several_large_files(folder, small, monkeypatch, tmp_pat
 def test_a_large_file_is_streamed(folder, small, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_IN_MEMORY", 5000)
     assert isinstance(files.read_or_stream(folder / "a.ms"), VisibilityStream)
+    for selection in ({"scan": 1}, {"channel": "0:1"}):  # what is wanted counts, not what is there
+        assert isinstance(files.read_or_stream(folder / "a.ms", **selection), uvl.Visibilities)
     monkeypatch.setattr(files, "LARGEST_IN_MEMORY", 50_000)
     assert isinstance(files.read_or_stream(folder / "a.ms"), uvl.Visibilities)
 

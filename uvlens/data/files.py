@@ -93,14 +93,14 @@ def stream(path, *, chunk=CHUNK, **options):
 
 
 def read_or_stream(path, **options):
-    """Visibilities, or a VisibilityStream of a file with more than LARGEST_IN_MEMORY of them."""
+    """Visibilities, or a VisibilityStream of a selection with more than LARGEST_IN_MEMORY of them."""
     checked = as_path(path)
     form = format_of_content(checked)
     own, _ = _split_options(checked, form, options)
     with reading(checked, form):
         if form.read in _SOURCES:
             source = _SOURCES[form.read](checked, **own)
-            is_large = source.n_rows * source.visibilities_per_row > LARGEST_IN_MEMORY
+            is_large = source.most_visibilities > LARGEST_IN_MEMORY
             return _stream_of(checked, form, source, CHUNK) if is_large else rows.whole(source)
         is_large = form.read is npz.read and npz_stream.count(checked) > LARGEST_IN_MEMORY
     return stream(path, **options) if is_large else read(path, **options)

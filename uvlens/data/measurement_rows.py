@@ -47,32 +47,28 @@ class Window:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """Numbers of the fields with how many rows (0 where not counted), data descriptions and scans that have rows."""
+    """{number: rows} of the fields, data descriptions and scans that have rows; `crossed` of the fields, where counted,
+    without autocorrelations.
+    """
 
     fields: dict[int, int]
-    descriptions: list[int]
-    scans: list[int]
+    descriptions: dict[int, int]
+    scans: dict[int, int]
+    crossed: dict[int, int]
 
 
 def survey(main, count=False):
     """The Survey of a main table; `count` counts the rows of each field that are no autocorrelations."""
-    found = {key: np.zeros(0, dtype=np.int64) for key in ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER")}
-    crossed = np.zeros(0, dtype=np.int64)
+    found = {key: np.zeros(0, dtype=np.int64) for key in ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "crossed")}
     for start in range(0, main.n_rows, _FULL_RANGE):
         there = slice(start, min(start + _FULL_RANGE, main.n_rows))
-        columns = {key: main.column(key, there) for key in found}
-        for key, values in columns.items():
-            found[key] = _add_counts(found[key], np.bincount(np.maximum(values, 0)))
+        columns = {key: main.column(key, there) for key in ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER")}
         if count:
             cross = main.column("ANTENNA1", there) != main.column("ANTENNA2", there)
-            crossed = _add_counts(crossed, np.bincount(np.maximum(columns["FIELD_ID"][cross], 0)))
-    numbers = {key: np.flatnonzero(counts).tolist() for key, counts in found.items()}
-    crossed = _add_counts(crossed, np.zeros(len(found["FIELD_ID"]), dtype=np.int64))
-    return Survey(
-        {number: int(crossed[number]) for number in numbers["FIELD_ID"]},
-        numbers["DATA_DESC_ID"],
-        numbers["SCAN_NUMBER"],
-    )
+            columns["crossed"] = columns["FIELD_ID"][cross]
+        for key, values in columns.items():
+            found[key] = _add_counts(found[key], np.bincount(np.maximum(values, 0)))
+    return Survey(*({int(i): int(counts[i]) for i in np.flatnonzero(counts)} for counts in found.values()))
 
 
 def read_blocks(source, start, stop):

@@ -73,6 +73,14 @@ def source(path, *, stokes="both", column=None, **selection):
         stations = dict(enumerate(map(str, antennas.column("NAME"))))
         baselines = resolve_baselines(path, wanted.baseline, stations)
     channels = max(len(window.frequency) for window in windows.values())
+    scans = None
+    if wanted.scan is not None:
+        scans = tuple(choose(path, "scan", wanted.scan, dict.fromkeys(there.scans, "")))
+    most_rows = min(
+        sum(there.fields[number] for number in chosen),
+        sum(there.descriptions[number] for number in windows),
+        sum(there.scans[number] for number in scans or there.scans),
+    )
     center = np.degrees(fields.column("PHASE_DIR", [chosen[0]]).reshape(-1)[:2])
     header = {
         "phase_center": (float(center[0] % 360.0), float(center[1])),
@@ -86,7 +94,7 @@ def source(path, *, stokes="both", column=None, **selection):
         stokes=stokes,
         fields=tuple(chosen),
         windows=windows,
-        scans=None if wanted.scan is None else tuple(choose(path, "scan", wanted.scan, dict.fromkeys(there.scans, ""))),
+        scans=scans,
         time=wanted.time,
         baselines=baselines,
         uvrange=wanted.uvrange,
@@ -94,6 +102,7 @@ def source(path, *, stokes="both", column=None, **selection):
         n_rows=main.n_rows,
         rows_per_block=rows.rows_per_block(channels),
         visibilities_per_row=channels,
+        most_visibilities=most_rows * channels,
     )
 
 
@@ -108,7 +117,7 @@ class MeasurementSet:
         windows: {DATA_DESC_ID: Window}.
         time, uvrange: of a Selection; baselines: of `resolve_baselines`.
         header: of the Visibilities.
-        n_rows, rows_per_block, visibilities_per_row: of `rows.py`.
+        n_rows, rows_per_block, visibilities_per_row, most_visibilities: of `rows.py`.
     """
 
     path: pathlib.Path
@@ -125,6 +134,7 @@ class MeasurementSet:
     n_rows: int
     rows_per_block: int
     visibilities_per_row: int
+    most_visibilities: int
 
     def blocks(self, start, stop):
         """See `rows.py`."""
@@ -138,7 +148,7 @@ class MeasurementSet:
 def count_fields(path):
     """{field number: (name, rows that are no autocorrelations)}."""
     there, names = survey(Table(path), count=True), Table(path / "FIELD").column("NAME")
-    return {number: (str(names[number]), n) for number, n in sorted(there.fields.items()) if n}
+    return {number: (str(names[number]), n) for number, n in there.crossed.items()}
 
 
 def _chosen_windows(path, wanted, descriptions):

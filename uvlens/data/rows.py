@@ -2,7 +2,7 @@
 
 A source is a picklable object of a format (a measurement set, a UVFITS file) with
 
-    name, n_rows, rows_per_block, visibilities_per_row (about), header (of Visibilities)
+    name, n_rows, rows_per_block, visibilities_per_row (about), most_visibilities (of the selection), header (of them)
     blocks(start, stop)   dicts of arrays of Visibilities, for each `rows_per_block` rows that have any
     nothing_left()        InputError: why no block has anything
 
@@ -38,7 +38,9 @@ def whole(source):
     blocks = list(source.blocks(0, source.n_rows))
     if not blocks:
         raise source.nothing_left()
-    arrays = _join(blocks)
+    arrays = {
+        key: np.concatenate([block.pop(key) for block in blocks]) for key in list(blocks[0])
+    }  # one copy at a time
     if not np.any(arrays["weight"] > 0.0):
         raise InputError(f"{source.name}: all {len(arrays['weight'])} visibilities of the selection are flagged")
     return Visibilities(**arrays, **source.header)

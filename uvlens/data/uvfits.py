@@ -71,6 +71,9 @@ def source(path, *, stokes="both", **selection):
             baselines = resolve_baselines(path, wanted.baseline, _stations(tables))
         header = {"phase_center": center, "primary_beam": beam_of_dishes(_diameters(tables)), "name": path.name}
         n_rows = len(groups)
+        n_wanted = (
+            n_rows if number is None else np.count_nonzero(np.asarray(groups.par("SOURCE")).astype(int) == number)
+        )
     return UVFits(
         path=path.absolute(),
         name=str(path),
@@ -84,6 +87,7 @@ def source(path, *, stokes="both", **selection):
         n_rows=n_rows,
         rows_per_block=rows.rows_per_block(n_windows * n_channels),
         visibilities_per_row=n_windows * n_channels,
+        most_visibilities=int(n_wanted) * sum(int(np.count_nonzero(mask)) for mask in channels.values()),
     )
 
 
@@ -97,7 +101,7 @@ class UVFits:
         channels: {IF: boolean mask of its channels}.
         time, uvrange: of a Selection; baselines: of `resolve_baselines`.
         stokes: as in `read`; header: of the Visibilities.
-        n_rows, rows_per_block, visibilities_per_row: of `rows.py`.
+        n_rows, rows_per_block, visibilities_per_row, most_visibilities: of `rows.py`.
     """
 
     path: pathlib.Path
@@ -112,6 +116,7 @@ class UVFits:
     n_rows: int
     rows_per_block: int
     visibilities_per_row: int
+    most_visibilities: int
 
     def blocks(self, start, stop):
         """See `rows.py`."""
@@ -206,11 +211,7 @@ def _arrays(wanted, data, parameters, frequency, width, hands):
 def count_fields(path):
     """{source number: (name, rows)}."""
     with _open(path) as (header, groups, tables):
-        names = _sources(groups, tables)
-        if names is None:
-            return {1: (str(header.get("OBJECT", "")).strip(), len(groups))}
-        numbers, n_rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
-        return {int(number): (names[int(number)], int(n)) for number, n in zip(numbers, n_rows)}
+        return _sources(groups, tables) or {1: (str(header.get("OBJECT", "")).strip(), len(groups))}
 
 
 def _axes(path, header):
@@ -288,6 +289,7 @@ def _source(path, items, groups, tables, header):
         if items is not None and not {str(item) for item in items} <= {own, "1", "0"}:
             raise InputError(f"{path}: there is no field {items[0]!r}; it has {own or 'one without a name'}")
         return _center_of_header(header), None
+    there = {number: name for number, (name, _) in there.items()}
     if items is None and len(there) > 1:
         raise InputError(f"{path}: has fields {listed(there)}; say which one, field={max(there)}")
     wanted = list(there) if items is None else choose(path, "field", items, there)
@@ -299,13 +301,13 @@ def _source(path, items, groups, tables, header):
 
 
 def _sources(groups, tables):
-    """{number: name} of the sources that have rows; None for a file of one source."""
+    """{number: (name, rows)} of the sources that have rows; None for a file of one source."""
     if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
         return None
     table = tables["AIPS SU"].data
     names = {int(number): _text(name) for number, name in zip(table["ID. NO."], table["SOURCE"])}
-    there = np.unique(np.asarray(groups.par("SOURCE")).astype(int))
-    return {int(number): names.get(int(number), "") for number in there}
+    numbers, n_rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
+    return {int(number): (names.get(int(number), ""), int(n)) for number, n in zip(numbers, n_rows)}
 
 
 def _stations(tables):
