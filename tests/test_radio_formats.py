@@ -268,7 +268,7 @@ def test_info_says_what_exportuvfits_did(data_folder):
 @pytest.mark.parametrize("wrong", [{"field": "NOPE"}, {"spw": 9}, {"column": "CORRECTED_DATA"}, {}])
 def test_wrong_choices_list_what_is_there(casa, wrong):
     options = {"field": 1, **wrong} if wrong else {}
-    with pytest.raises(uvl.InputError, match=r"LENS1|0, 1|MODEL_DATA"):
+    with pytest.raises(uvl.InputError, match=r"LENS1|0 \(B7a\), 1 \(B7b\)|MODEL_DATA"):
         uvl.read(casa / "small.ms", **options)
 
 

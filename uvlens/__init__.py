@@ -24,7 +24,7 @@ _HOMES = {
     "inversion": ("Inversion", "invert"),
     "lens": ("EPL", "SIE", "LensPlane", "Shear"),
     "model": ("Model", "PixelSource", "Positions", "Source"),
-    "normal": ("load_normal_operator", "normal_operator"),
+    "normal": ("load_normal_operator", "normal_operator", "reduce_partitions"),
     "nufft": ("type1", "type2"),
     "prediction": ("predict",),
     "priors": ("LogNormal", "LogUniform", "Normal", "SameAs", "TruncNormal", "Uniform"),

@@ -53,18 +53,38 @@ def _print_json(value):
     click.echo(to_json(value))
 
 
+_SELECTION = (
+    ("--field", "Number or name of the field."),
+    ("--spw", "Spectral windows: 0,1 or 0~3 or names."),
+    ("--scan", "Scans: 1,2 or 5~9."),
+    ("--channel", "Channels: 0~5, or 0:1~5,1:3~8 for those of windows 0 and 1."),
+    ("--time", "START~END, in seconds of the file or as 2016/07/22/09:00:00~09:30:00."),
+    ("--baseline", "Antennas A,B; pairs A&B; !A leaves out; numbers or names."),
+    ("--uvrange", "SHORTEST~LONGEST in wavelengths, or 0~500klambda."),
+    ("--column", "Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
+)
+
+
 def _selection(command):
-    """The options that choose among the data of a measurement set or UVFITS file."""
-    for option in (
-        click.option("--column", help="Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
-        click.option(
-            "--stokes", type=click.Choice(["both", "any"]), help="Hands that must be unflagged; default: both."
-        ),
-        click.option("--spw", help="Spectral windows, numbers separated by commas."),
-        click.option("--field", help="Number or name of the field."),
-    ):
-        command = option(command)
+    """The options that choose among the data of a file, where it has the information."""
+    hands = click.Choice(["both", "any", "XX", "YY", "RR", "LL"])
+    command = click.option("--stokes", type=hands, help="Hands that must be unflagged, or one alone; default: both.")(
+        command
+    )
+    for name, help_text in reversed(_SELECTION):
+        command = click.option(name, *(["--antenna", "baseline"] if name == "--baseline" else []), help=help_text)(
+            command
+        )
     return command
+
+
+def _reduction(command):
+    """The options that say who reduces data larger than memory."""
+    command = click.option("--scheduler", help="Address of a dask scheduler whose workers reduce data in partitions.")(
+        command
+    )
+    workers = click.IntRange(min=1)
+    return click.option("--workers", type=workers, help="Partitions that are reduced at once; default 2.")(command)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,11 +140,12 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
-def image(data, out, sign, uv_unit, field, spw, stokes, column, as_json, **settings):
+def image(data, out, sign, uv_unit, as_json, **settings):
     """Dirty image and beam of a file of visibilities."""
     from .dirty import write_dirty_image
 
-    options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    selection = {key: settings.pop(key) for key in (*_selection_keys(), "stokes")}
+    options = _read_options(sign, uv_unit, **selection)
     facts = write_dirty_image(data, out, options, _note, **settings)
     if as_json:
         _print_json(facts)
@@ -146,7 +167,7 @@ def _averaging(command):
 
 
 @main.command()
-@click.argument("paths", nargs=-1, metavar="[IN] OUT")
+@click.argument("paths", nargs=-1, metavar="[IN]... OUT")
 @click.option("--radius", type=float, help="Of the mask, a disc: OUT.uvlens, or averages [arcsec; default 3.0].")
 @click.option("--pixel-scale", type=float, help="OUT.uvlens: arcsec; default: from the longest baselines.")
 @click.option("--center", type=float, nargs=2, help="OUT.uvlens: East, North offset of the mask [arcsec].")
@@ -168,13 +189,17 @@ def _averaging(command):
 @click.option("--telescope", help="Of OUT.uvfits or OUT.npz: its name.")
 @_averaging
 @_selection
+@_reduction
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def convert(paths, as_json, sign, uv_unit, frequency, wavelength, field, spw, stokes, column, **settings):
+def convert(paths, as_json, sign, uv_unit, frequency, wavelength, **settings):
     """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs.
+
+    Several IN are added up in OUT.uvlens. Data larger than memory are reduced in partitions; what a run that was
+    stopped has done stays in OUT.uvlens.parts, and the next one goes on from there.
 
     \b
     IN, recognised by its content         its options
-      measurement set, UVFITS             --field --spw --stokes (--column)
+      measurement set, UVFITS             --field --spw --stokes (--column) ...
       .npz of uvlens                      -
       .npz of frank, uvplot and others    --uv-unit
       .npz of MPoL, visread               --uv-unit --sign
@@ -197,7 +222,8 @@ def convert(paths, as_json, sign, uv_unit, frequency, wavelength, field, spw, st
     from .convert import convert as run
     from .convert import describe_conversion
 
-    options = _read_options(sign, uv_unit, field, spw, stokes, column)
+    selection = {key: settings.pop(key) for key in (*_selection_keys(), "stokes")}
+    options = _read_options(sign, uv_unit, **selection)
     options |= {k: v for k, v in {"frequency": frequency, "wavelength": wavelength}.items() if v is not None}
     facts = run(paths, options, settings, _note)
     _print_json(facts) if as_json else click.echo(describe_conversion(facts))
@@ -257,8 +283,9 @@ def evaluate(model, settings, gradient, operator, memory, as_json):
 @click.option("--out", help="Folder for the results; required unless --show-model.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder.")
 @click.option("--show-model", is_flag=True, help="Print the parameters with their priors, and stop.")
+@_reduction
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def fit(model, out, resume, show_model, as_json):
+def fit(model, out, resume, show_model, workers, scheduler, as_json):
     """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html."""
     from .commands import fit_model, print_model
 
@@ -267,7 +294,7 @@ def fit(model, out, resume, show_model, as_json):
         return
     if out is None:
         raise InputError("fit: --out names the folder for the results")
-    summary = fit_model(model, out, resume, _note)
+    summary = fit_model(model, out, resume, _note, workers, scheduler)
     if as_json:
         _print_json(summary)
 
@@ -314,13 +341,15 @@ def report(directory):
     _note(f"{write_report(directory)}")
 
 
-def _read_options(sign, uv_unit, field=None, spw=None, stokes=None, column=None):
-    options = {"sign": sign, "uv_unit": uv_unit, "field": field, "stokes": stokes, "column": column}
-    if spw is not None:
-        parts = spw.split(",")
-        if not all(part.strip().isdigit() for part in parts):
-            raise InputError(f"--spw: expected numbers separated by commas, got {spw!r}")
-        options["spw"] = [int(part) for part in parts]
+def _selection_keys():
+    return [name.removeprefix("--") for name, _ in _SELECTION]
+
+
+def _read_options(sign, uv_unit, **selection):
+    from .data.selection import KEYS, Selection
+
+    Selection.of(**{key: value for key, value in selection.items() if key in KEYS})
+    options = {"sign": sign, "uv_unit": uv_unit, **selection}
     return {key: value for key, value in options.items() if value is not None}
 
 

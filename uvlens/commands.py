@@ -61,9 +61,11 @@ def print_model(path):
         click.echo(f"{name:<{width}}  {shown}  {unit_of(name)}".rstrip())
 
 
-def fit_model(path, out, resume, note):
+def fit_model(path, out, resume, note, workers=None, scheduler=None):
     """Fit a model file and write everything to a folder; the summary."""
     from .inference import fit
+    from .normal import Schedule
+    from .normal.partitions import discard
 
     if not str(out).strip() or Path(out).is_file():
         raise InputError(f"--out: expected a folder, got {str(out)!r}")
@@ -77,10 +79,13 @@ def fit_model(path, out, resume, note):
 
     skies = model_file.load_data(say)
     mask = model_file.build_mask(skies)
-    model = model_file.build_model(model_file.build_skies(skies, mask, note=say))
+    out = Path(out)
+    kept = out / "reduction"
+    with Progress() as progress:
+        schedule = Schedule(workers, scheduler, kept, progress)
+        model = model_file.build_model(model_file.build_skies(skies, mask, note=say, schedule=schedule))
     for sky in model.skies:
         note(f"{sky.sky.name}: {sky.normal!r}" if sky.sky.name else repr(sky.normal))
-    out = Path(out)
     with Progress() as progress:
         result = fit(
             model,
@@ -97,6 +102,7 @@ def fit_model(path, out, resume, note):
         dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
     ]
     result.save(out, data_section=section, phase_center=skies[0].data_sets[0].phase_center)
+    discard(kept)
     report = _report_if_possible(out)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]
     lines += [f"{result.n_evaluations} likelihoods, {result.n_gradients} gradients, {result.wall_seconds:.1f} s"]

@@ -11,8 +11,9 @@ from .datasection import DataEntry
 from .errors import InputError
 from .imageplane import ImagePlane
 from .modelfile import ModelFile
-from .normal import Reduction
+from .normal import Reduction, Schedule
 from .outside import warn_of_emission_outside
+from .progress import Progress
 from .schema import as_number
 from .skies import less_components, load_skies
 
@@ -20,27 +21,27 @@ DEFAULT_RADIUS = 3.0
 """arcsec."""
 
 _OF_AVERAGING = ("time_average", "channel_average", "baseline_average", "smearing", "centroid")
-_OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model")
 _OF_FORMAT = {"out_sign": "sign", "out_uv_unit": "uv_unit", "precision": "precision", "telescope": "telescope"}
 """Settings that are options of the format of OUT."""
+_OF_COMPRESSED = ("radius", "pixel_scale", "center", "pixel_window", "model", "workers", "scheduler")
 
 
 def convert(paths, options, settings, note=lambda _: None):
     """Convert a file; the facts that `uvlens convert --json` prints.
 
     Args:
-        paths: (IN, OUT), or (OUT,) with settings["model"].
-        options: of the format of IN (`sign`, `uv_unit`).
-        settings: radius, pixel_scale, center, pixel_window, weights, model; time_average, channel_average,
-            baseline_average, smearing, centroid; of files of visibilities format, out_sign, out_uv_unit, precision,
-            telescope; None or false where not given.
+        paths: (IN, ..., OUT), or (OUT,) with settings["model"].
+        options: of `read`.
+        settings: radius, pixel_scale, center, pixel_window, weights, model, workers, scheduler; time_average,
+            channel_average, baseline_average, smearing, centroid; of files of visibilities format, out_sign,
+            out_uv_unit, precision, telescope; None or false where not given.
         note: called with sentences about the data.
 
     Raises:
         InputError: everything that can be wrong with files and settings.
     """
     settings = {key: value for key, value in settings.items() if value is not None and value is not False}
-    source, out = _split(paths, settings)
+    sources, out = _split(paths, settings)
     check_writable(out, settings.get("format"))
     started = time.perf_counter()
     average = _average_settings(settings)
@@ -48,12 +49,14 @@ def convert(paths, options, settings, note=lambda _: None):
         for key in ("format", *_OF_FORMAT):
             if key in settings:
                 raise InputError(f"--{key.replace('_', '-')} is for files of visibilities, got {out}")
-        facts = _compress(source, out, options, settings, average, note)
+        facts = _compress(sources, out, options, settings, average, note)
     else:
         for key in _OF_COMPRESSED:
             if key in settings and not (key == "radius" and average):
                 raise InputError(f"--{key.replace('_', '-')} is for an OUT that ends in {SUFFIX}, got {out}")
-        facts = _rewrite(source, out, options, settings, average, note)
+        if len(sources) > 1:
+            raise InputError(f"convert: several files are added up in an OUT that ends in {SUFFIX} only, got {out}")
+        facts = _rewrite(sources[0], out, options, settings, average, note)
     return facts | {"seconds": time.perf_counter() - started}
 
 
@@ -123,12 +126,10 @@ def describe_compressed(path):
 
 
 def _split(paths, settings):
-    """(IN or None, OUT)."""
-    if "model" in settings and len(paths) == 1:
-        return None, paths[0]
-    if len(paths) != 2:
+    """([IN, ...], OUT)."""
+    if len(paths) < (1 if "model" in settings else 2):
         raise InputError(f"convert: expected IN and OUT (OUT alone with --model), got {len(paths)} names")
-    return paths
+    return list(paths[:-1]), paths[-1]
 
 
 def _average_settings(settings):
@@ -146,11 +147,12 @@ def _average_settings(settings):
     return AverageSettings(time_bin, channels, "baseline_average" in given, smearing, centroid)
 
 
-def _compress(source, out, options, settings, average, note):
+def _compress(sources, out, options, settings, average, note):
     from .imaging import synthesized_beam
+    from .normal.partitions import discard
     from .products import all_cells
 
-    entries, plane = _what_to_reduce(source, options, settings, average)
+    entries, plane = _what_to_reduce(sources, options, settings, average)
     notes = []
 
     def say(sentence):
@@ -162,8 +164,11 @@ def _compress(source, out, options, settings, average, note):
         raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
     mask = plane.build_mask(skies[0].data_sets)
     data_sets = less_components(skies[0], mask, say).data_sets
-    reduction = plane.reduce(data_sets, mask)
     warn_of_emission_outside(data_sets, mask)
+    kept = f"{out}.parts"
+    with Progress() as progress:
+        schedule = Schedule(settings.get("workers"), settings.get("scheduler"), kept, progress)
+        reduction = plane.reduce(data_sets, mask, schedule)
     u, v, _, weight = all_cells(reduction)
     beam = synthesized_beam(u, v, weight)
     reduction.save(
@@ -173,6 +178,7 @@ def _compress(source, out, options, settings, average, note):
         notes=notes,
         beam=(beam.major, beam.minor, beam.position_angle),
     )
+    discard(kept)
     return {
         "output": str(out),
         "inputs": [str(entry.file) for entry in entries],
@@ -195,7 +201,7 @@ def _weights_of(entry):
     return Reduction.load(entry.file)[1].get("weights", []) if is_compressed(entry.file) else [entry.weights]
 
 
-def _what_to_reduce(source, options, settings, average):
+def _what_to_reduce(sources, options, settings, average):
     """(data entries, image plane) of a model file, or of the options."""
     if "model" in settings:
         said_there = ("radius", "pixel_scale", "center", "pixel_window", "weights", *_OF_AVERAGING)
@@ -204,21 +210,26 @@ def _what_to_reduce(source, options, settings, average):
             name = next(iter([*extra, *options])).replace("_", "-")
             raise InputError(f"--{name}: with --model this is said in the model file")
         model_file = ModelFile.read(settings["model"])
-        if source is not None and [Path(source).resolve()] != [entry.file.resolve() for entry in model_file.data]:
-            raise InputError(f"{source}: not the one data file of {settings['model']}; leave IN out to take them all")
+        given = [Path(source).resolve() for source in sources]
+        if given and given != [entry.file.resolve() for entry in model_file.data]:
+            raise InputError(
+                f"{sources[0]}: not the one data file of {settings['model']}; leave IN out to take them all"
+            )
         return model_file.data, model_file.image_plane
     for key in ("radius", "pixel_scale"):
         if key in settings and not 0.0 < settings[key] < float("inf"):
             raise InputError(f"--{key.replace('_', '-')} must be a positive number of arcsec, got {settings[key]}")
     given = {{"radius": "mask"}.get(key, key) for key in settings}
     weights = settings.get("weights", "rescale")
-    entry = DataEntry(Path(source), weights, "auto", options, frozenset(given), average=average)
+    entries = [
+        DataEntry(Path(source), weights, "auto", options, frozenset(given), average=average) for source in sources
+    ]
     shape = ("disc", settings.get("radius", DEFAULT_RADIUS))
     window = settings.get("pixel_window", False)
     plane = ImagePlane(
         settings.get("pixel_scale"), 4, window, shape, settings.get("center", (0.0, 0.0)), frozenset(given)
     )
-    return [entry], plane
+    return entries, plane
 
 
 def _rewrite(source, out, options, settings, average, note):

@@ -1,6 +1,7 @@
 """An item of `data:` in a model file: from its keys to data sets with weights and primary beams settled."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from .averagesection import AverageSettings, apply_averaging, parse_average, parse_merge
@@ -13,15 +14,19 @@ from .data import (
     is_compressed,
     read_or_stream,
     shift_phase_center,
+    stream,
 )
+from .data.selection import KEYS, Selection
 from .errors import InputError
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
 from .subtract import parse_components
 from .wcs import sky_position
 
+_FEW = 10_000
+"""Visibilities that show which beam and frequency a field has."""
+
 READ_OPTIONS = ("sign", "uv_unit", "frequency", "wavelength")
-_SELECT = ("field", "spw", "stokes", "column")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +37,6 @@ class DataEntry:
         file, weights, primary_beam: as stated.
         options: of the reader.
         given: the keys that its section has.
-        uv_range: wavelengths to keep, or None.
         sky: name of the sky it sees; data of one sky share a source.
         separate: whether every channel has a source of its own.
         pointing: (ra, dec) in degrees, where it is not the phase centre of the file.
@@ -45,7 +49,6 @@ class DataEntry:
     primary_beam: str | AbstractPrimaryBeam
     options: dict
     given: frozenset[str] = frozenset()
-    uv_range: tuple[float, float] | None = None
     sky: str = ""
     separate: bool = False
     pointing: tuple[float, float] | None = None
@@ -59,15 +62,8 @@ def parse_data_entry(section, folder):
     weights = section.choice("weights", ["rescale", "antennas", "file", "differences"], "rescale")
     merge = parse_merge(section.get("channels"), section.name("channels"))
     options = {key: section.get(key) for key in READ_OPTIONS if section.get(key) is not None}
-    uv_range = None
     if section.get("select") is not None:
-        select = section.section("select")
-        options |= {key: select.get(key) for key in _SELECT if select.get(key) is not None}
-        if select.get("uvrange") is not None:
-            uv_range = tuple(select.numbers("uvrange", 2))
-            if not 0.0 <= uv_range[0] < uv_range[1]:
-                raise InputError(f"{select.name('uvrange')}: expected [shortest, longest] in wavelengths")
-        select.finish()
+        options |= _parse_select(section.section("select"))
     separate = merge is None and section.choice("channels", ["merge", "separate"], "merge") == "separate"
     average = parse_average(section.get("average"), section.name("average"), merge)
     sky = section.text("sky", "")
@@ -80,7 +76,22 @@ def parse_data_entry(section, folder):
     subtract = parse_components(section.get("subtract") or [], section.name("subtract"))
     section.finish()
     given = frozenset(section.value)
-    return DataEntry(file, weights, beam, options, given, uv_range, sky, separate, pointing, average, subtract)
+    return DataEntry(file, weights, beam, options, given, sky, separate, pointing, average, subtract)
+
+
+def _parse_select(section):
+    """Options of `read`, their form checked; `antenna` is another word for `baseline`."""
+    options = {key: section.get(key) for key in (*KEYS, "stokes", "column") if section.get(key) is not None}
+    if section.get("antenna") is not None:
+        if "baseline" in options:
+            raise InputError(f"{section.name('antenna')}: baseline says the same; give one of them")
+        options["baseline"] = section.get("antenna")
+    section.finish()
+    try:
+        Selection.of(**{key: value for key, value in options.items() if key in KEYS})
+    except InputError as error:
+        raise InputError(f"{section.path}.{error}") from None
+    return options
 
 
 def load_entry(entry, note=lambda _: None, radius=3.0):
@@ -97,7 +108,7 @@ def load_entry(entry, note=lambda _: None, radius=3.0):
         return [_load_compressed(entry, note)]
     if not has_fields(entry.file):
         return [_load_field(entry, entry.options, note, radius)]
-    numbers = chosen_fields(entry.file, entry.options.get("field"), _widest_beam(entry))
+    numbers = fields_of_entry(entry)
     data_sets = []
     for number in numbers:
         data = _load_field(entry, entry.options | {"field": number}, note, radius)
@@ -110,12 +121,17 @@ def load_entry(entry, note=lambda _: None, radius=3.0):
     return data_sets
 
 
+def fields_of_entry(entry):
+    """Numbers of the fields that an item means: one, or those of a mosaic."""
+    return chosen_fields(entry.file, entry.options.get("field"), _widest_beam(entry))
+
+
 def _widest_beam(entry):
     """FWHM by which fields of one file are told from a mosaic [arcsec], None where that is not known."""
     if entry.options.get("field") is not None or len(count_fields(entry.file)) == 1:
         return None
     number = next(iter(sorted(count_fields(entry.file))))
-    first = read_or_stream(entry.file, **entry.options | {"field": number})
+    first = stream(entry.file, chunk=_FEW, **entry.options | {"field": number}).first()
     beam = entry.primary_beam if isinstance(entry.primary_beam, AbstractPrimaryBeam) else None
     return first.primary_beam_fwhm if beam is None else _with_beam(first, beam).primary_beam_fwhm
 
@@ -131,8 +147,6 @@ def _load_field(entry, options, note, radius):
     data = read_or_stream(entry.file, **options)
     if entry.pointing is not None:
         data = _changed(data, pointing_center=entry.pointing)
-    if entry.uv_range is not None:
-        data = _within(data, *entry.uv_range)
     data, sentence = apply_weights(data, entry.weights)
     note(f"{data.name}: {sentence}")
     data = apply_averaging(data, entry.average, radius, note)
@@ -192,24 +206,10 @@ def _load_compressed(entry, note):
     return reduction
 
 
-def _within(data, shortest, longest):
-    """The visibilities on baselines of a range of lengths [wavelengths]."""
-
-    def change(part):
-        keep = (part.uv_distance >= shortest) & (part.uv_distance <= longest)
-        if not keep.any():
-            raise InputError(f"{part.name}: no visibilities between {shortest:g} and {longest:g} wavelengths")
-        return part.select(keep)
-
-    return data.map(change) if isinstance(data, VisibilityStream) else change(data)
-
-
 def _with_beam(data, beam):
     return _changed(data, primary_beam=beam)
 
 
 def _changed(data, **values):
-    def change(part):
-        return dataclasses.replace(part, **values)
-
+    change = functools.partial(dataclasses.replace, **values)
     return data.map(change) if isinstance(data, VisibilityStream) else change(data)

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from .conventions import SPEED_OF_LIGHT
 from .data import Visibilities, measurement_set
+from .data.correlations import NAMES
 from .data.ms_columns import check_columns, copy_set, write_columns
 from .data.ms_write import replacing
 from .data.tables import Table
+from .datasection import fields_of_entry
 from .errors import InputError
 from .primarybeam import AbstractPrimaryBeam, beam_of_dishes
 
@@ -22,13 +25,12 @@ class SetExport:
         self.path, self.columns, self.main = path, columns, Table(path)
         self.fitted = measurement_set._data_column(path, self.main.columns, entries[0].options.get("column"))
         self.numbers = {key: self.main.column(key) for key in ("FIELD_ID", "DATA_DESC_ID", "ANTENNA1", "ANTENNA2")}
-        self.windows = measurement_set.Windows(path)
+        self.windows = Windows(path)
         fields = Table(path / "FIELD")
-        names, there = [str(name) for name in fields.column("NAME")], np.unique(self.numbers["FIELD_ID"])
         diameters = Table(path / "ANTENNA").column("DISH_DIAMETER")
         self.headers = {}
         for entry in entries:
-            for number in measurement_set._chosen_fields(path, entry.options.get("field"), names, there):
+            for number in fields_of_entry(entry):
                 center = np.degrees(fields.column("PHASE_DIR", [number]).reshape(-1)[:2])
                 center = (float(center[0] % 360.0), float(center[1]))
                 self.headers.setdefault(
@@ -69,7 +71,7 @@ class SetExport:
         """(rows that belong to the fit, model of shape (rows, channels), 0 in the others)."""
         vis = np.zeros((len(rows), len(frequency)), complex)
         field = self.numbers["FIELD_ID"][rows]
-        seconds = self.main.column("UVW", rows) / measurement_set.SPEED_OF_LIGHT
+        seconds = self.main.column("UVW", rows) / SPEED_OF_LIGHT
         for number, header in self.headers.items():
             which = np.flatnonzero(field == number)
             if not len(which):
@@ -87,6 +89,25 @@ class SetExport:
         if known.all() or name not in self.main.columns:
             return model
         return np.where(known[:, None, None], model, self.main.column(name, rows))
+
+
+class Windows:
+    """Channels and correlations by DATA_DESC_ID."""
+
+    def __init__(self, path):
+        description = Table(path / "DATA_DESCRIPTION")
+        self._window = description.column("SPECTRAL_WINDOW_ID")
+        self._polarization = description.column("POLARIZATION_ID")
+        self._spectral, self._polar = Table(path / "SPECTRAL_WINDOW"), Table(path / "POLARIZATION")
+
+    def frequencies(self, description):
+        """Channel centres, shape (channels,) [Hz]."""
+        return self._spectral.column("CHAN_FREQ", [self._window[description]]).reshape(-1)
+
+    def hands(self, description):
+        """Names of the correlations."""
+        codes = self._polar.column("CORR_TYPE", [self._polarization[description]]).reshape(-1)
+        return [NAMES.get(int(code), str(code)) for code in codes]
 
 
 def beam_of_entry(entry, diameters):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 
 from .data import uvfits
+from .datasection import fields_of_entry
 from .errors import InputError
 from .export_set import BLOCK, PARALLEL, beam_of_entry, coordinates
 
@@ -27,12 +28,17 @@ def write_uvfits(path, out, entries, what, predict):
         diameters = uvfits._diameters(tables)
         jobs = []
         for entry in entries:
-            rows, center, _ = uvfits._source(path, entry.options.get("field"), groups, tables, header)
-            parameters = {key: np.asarray(groups.par(name), dtype=np.float64)[rows] for key, name in names.items()}
-            head = {"phase_center": center, "primary_beam": beam_of_entry(entry, diameters), "name": path.name}
-            jobs.append(
-                (np.flatnonzero(rows), parameters, uvfits._frequencies(header, tables, axes, parameters)[0], head)
-            )
+            beam = beam_of_entry(entry, diameters)
+            for field in fields_of_entry(entry):
+                center, number = uvfits._source(path, (field,), groups, tables, header)
+                rows = np.arange(len(groups))
+                if number is not None:
+                    rows = np.flatnonzero(np.asarray(groups.par("SOURCE")).astype(int) == number)
+                parameters = {key: uvfits._values(groups, name)[rows] for key, name in names.items()}
+                frequency = uvfits._frequencies(header, tables, axes, parameters)[0]
+                jobs.append(
+                    (rows, parameters, frequency, {"phase_center": center, "primary_beam": beam, "name": path.name})
+                )
     partial = f"{out}.partial"
     try:
         shutil.copyfile(path, partial)

@@ -74,8 +74,8 @@ class ImagePlane:
             )
         return scale
 
-    def reduce(self, data_sets, mask):
-        """The Reduction of data sets on a mask: visibilities are reduced, Reductions added."""
+    def reduce(self, data_sets, mask, schedule=None):
+        """The Reduction of data sets on a mask: visibilities are reduced (by a Schedule), Reductions added."""
         from .normal import reduce
 
         windows = {reduction.pixel_window for reduction in _reductions(data_sets)} or {self.pixel_window}
@@ -83,7 +83,7 @@ class ImagePlane:
             windows.add(self.pixel_window)
         if len(windows) > 1:
             raise InputError("image_plane.pixel_window: compressed data were reduced with another value")
-        return reduce(data_sets, mask, pixel_window=windows.pop())
+        return reduce(data_sets, mask, pixel_window=windows.pop(), schedule=schedule)
 
 
 def _on_pixels_of(own, shapes):

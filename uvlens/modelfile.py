@@ -78,10 +78,11 @@ class ModelFile:
         """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
         return self.image_plane.build_mask([one for sky in skies for one in sky.data_sets])
 
-    def build_skies(self, skies, mask, method="auto", note=lambda _: None):
+    def build_skies(self, skies, mask, method="auto", note=lambda _: None, schedule=None):
         """[Sky]: the normal operators of the data on the mask, channels sharing one where they can.
 
-        What `subtract:` names is taken out first; emission outside the mask is warned of.
+        What `subtract:` names is taken out first; emission outside the mask is warned of. A Schedule says who reduces
+        what does not fit in memory.
         """
         from .operators import sky_operators
         from .outside import warn_of_emission_outside
@@ -101,7 +102,7 @@ class ModelFile:
             shares = settings.pixels.regularization.strength != "evidence"
             has_index = settings.spectral_index is not None
             ready = less_components(sky, mask, note)
-            found += sky_operators(ready, number, self.image_plane, mask, method, shares, has_index, note)
+            found += sky_operators(ready, number, self.image_plane, mask, method, shares, has_index, note, schedule)
             warn_of_emission_outside(ready.observations, mask)
         return found
 

@@ -6,7 +6,17 @@ from .normal.spectral import spectral_reduction
 from .sky import Sky
 
 
-def sky_operators(data, source, image_plane, mask, method="auto", shares=True, has_index=False, note=lambda _: None):
+def sky_operators(
+    data,
+    source,
+    image_plane,
+    mask,
+    method="auto",
+    shares=True,
+    has_index=False,
+    note=lambda _: None,
+    schedule=None,
+):
     """[Sky] of one SkyData: one, or one for each channel where they cannot share.
 
     Args:
@@ -18,15 +28,16 @@ def sky_operators(data, source, image_plane, mask, method="auto", shares=True, h
         shares: whether channels may share W where they can.
         has_index: whether the source has a spectral index.
         note: called with a sentence about it.
+        schedule: of reductions in partitions, or None.
     """
     if has_index:
         if len(data.channels) > 1:
             raise InputError(f"{data.name or 'cube'}: a spectral index is for merged channels, these are separate")
-        spectral = spectral_reduction(data.channels[0], lambda members: image_plane.reduce(members, mask))
+        spectral = spectral_reduction(data.channels[0], lambda members: image_plane.reduce(members, mask, schedule))
         note(f"spectral index about {spectral.reference_frequency / 1e9:.4f} GHz, {len(spectral.groups)} groups")
         operator = operator_from_reduction(spectral.at(0.0), method)
         return [Sky(operator, data.name, source, spectral=spectral)]
-    reductions = [image_plane.reduce(channel, mask) for channel in data.channels]
+    reductions = [image_plane.reduce(channel, mask, schedule) for channel in data.channels]
     if len(reductions) == 1:
         return [Sky(operator_from_reduction(reductions[0], method), data.name, source, data.frequencies)]
     assert data.frequencies is not None

@@ -1,9 +1,11 @@
 """Files of visibilities: `read` looks at the content, `write` at the name."""
 
 import contextlib
+import functools
 import inspect
 import os
 import pathlib
+import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -20,19 +22,23 @@ from . import (
     npz_stream,
     pyuvimage,
     ripple,
+    rows,
+    selection,
     triplet,
     uvfits,
     uvfits_write,
     uvtable,
     visilens,
 )
-from .stream import VisibilityStream
+from .selected import select_parts, select_visibilities
+from .selection import Selection
+from .stream import Partition, VisibilityStream
 
 CHUNK = 2**20
 """Visibilities in a part of a stream."""
 
 LARGEST_IN_MEMORY = 20_000_000
-"""Visibilities of an npz up to which a command reads it at once: 1 to 2 GB with antennas and times."""
+"""Visibilities of a file up to which a command reads it at once: 2 to 3 GB with antennas and times."""
 
 
 class Format(NamedTuple):
@@ -59,53 +65,77 @@ def read(path, **options):
     Args:
         path: measurement set, UVFITS, npz (ours and those of frank, uvplot, MPoL, visread, pyuvimage), text table,
             visilens .bin, or folder (data.fits, noise_map.fits and uv_wavelengths.fits; pyuvimage; Ripple).
-        **options: of the format: `field`, `spw`, `stokes` (measurement set, UVFITS), `column` (measurement set), `sign`
-            (triplet, MPoL), `uv_unit` (text table, npz of others), `frequency`, `wavelength` (text table).
+        **options: what to take of it: `field`, `spw`, `scan`, `channel`, `time`, `baseline`, `uvrange` where the file
+            has the information (see `uvlens.data.selection`). Of the format: `stokes` (measurement set, UVFITS),
+            `column` (measurement set), `sign` (triplet, MPoL), `uv_unit` (text table, npz of others), `frequency`,
+            `wavelength` (text table).
 
     Raises:
         InputError: one line that begins with the path, for everything that can be wrong with a file.
     """
     path = as_path(path)
     form = format_of_content(path)
-    _check_options(path, form, form.read, options)
+    options, later = _split_options(path, form, options)
     with reading(path, form):
-        return form.read(path, **options)
+        data = form.read(path, **options)
+        return data if later.is_empty else select_visibilities(path, data, later)
 
 
 def stream(path, *, chunk=CHUNK, **options):
     """Read a file chunk by chunk: a VisibilityStream that can be gone through as often as needed.
 
     Args:
-        path: npz, which is never held in memory as a whole; other formats are read at once and make one part.
+        path: measurement set, UVFITS or npz, which are never held in memory as a whole; other formats are read at once
+            and make one part.
         chunk: visibilities in a part.
-        **options: of the format, as for `read`.
+        **options: as for `read`.
 
     Raises:
         InputError: as `read`, what is wrong inside a chunk when that chunk is reached.
     """
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise InputError(f"chunk must be a positive number of visibilities, got {chunk!r}")
     path = as_path(path)
     form = format_of_content(path)
-    _check_options(path, form, form.read, options)
+    own, later = _split_options(path, form, options)
+    if form.read in _SOURCES:
+        with reading(path, form):
+            return _stream_of(path, form, _SOURCES[form.read](path, **own), chunk)
     if form.read is not npz.read:
         return VisibilityStream([read(path, **options)])
-
-    def parts():
-        with reading(path, form):
-            yield from npz_stream.read_parts(path, chunk, **options)
-
-    return VisibilityStream(parts)
+    parts = functools.partial(_npz_parts, path.absolute(), form.name, chunk, later, own)
+    identity = rows.identity_of(path, pickle.dumps((chunk, later, own)))
+    with reading(path, form):
+        n_visibilities = npz_stream.count(path)
+    return VisibilityStream(parts, partitions=[Partition(parts, identity, n_visibilities)])
 
 
 def read_or_stream(path, **options):
-    """Visibilities, or a VisibilityStream of an npz with more than LARGEST_IN_MEMORY of them."""
+    """Visibilities, or a VisibilityStream of a selection with more than LARGEST_IN_MEMORY of them."""
     checked = as_path(path)
     form = format_of_content(checked)
-    if form.read is npz.read:
-        with reading(checked, form):
-            n_visibilities = npz_stream.count(checked)
-        if n_visibilities > LARGEST_IN_MEMORY:
-            return stream(path, **options)
-    return read(path, **options)
+    own, _ = _split_options(checked, form, options)
+    with reading(checked, form):
+        if form.read in _SOURCES:
+            source = _SOURCES[form.read](checked, **own)
+            is_large = source.most_visibilities > LARGEST_IN_MEMORY
+            return _stream_of(checked, form, source, CHUNK) if is_large else rows.whole(source)
+        is_large = form.read is npz.read and npz_stream.count(checked) > LARGEST_IN_MEMORY
+    return stream(path, **options) if is_large else read(path, **options)
+
+
+def _stream_of(path, form, source, chunk):
+    return rows.stream_of(source, chunk, functools.partial(_reading_as, path, form.name))
+
+
+def _reading_as(path, name):
+    return reading(path, _format_called(name))
+
+
+def _npz_parts(path, name, chunk, selection, options):
+    with _reading_as(path, name):
+        parts = npz_stream.read_parts(path, chunk, **options)
+        yield from parts if selection.is_empty else select_parts(path, parts, selection)
 
 
 def is_compressed(path):
@@ -218,6 +248,9 @@ FORMATS = (
 )
 """In the order they are tried: a text is whatever else has no control characters."""
 
+_SOURCES = {measurement_set.read: measurement_set.source, uvfits.read: uvfits.source}
+"""What reads rows in blocks (see `rows.py`)."""
+
 _OTHER_FILES = (
     (b"SIMPLE  =", f"a FITS file, but no UVFITS; for {', '.join(triplet.FILES)} give their folder"),
     (b"\x1f\x8b", "a compressed file; unpack it first"),
@@ -276,6 +309,17 @@ def _format_called(name):
         if form.name == name:
             return form
     raise InputError(f"format must be one of {', '.join(form.name for form in FORMATS)}, got {name!r}")
+
+
+def _split_options(path, form, options):
+    """(options of `form.read`, Selection of what it does not select itself)."""
+    known = inspect.signature(form.read).parameters
+    later = {key: options[key] for key in selection.KEYS if key in options and key not in known}
+    own = {key: value for key, value in options.items() if key not in later}
+    if form.name == "compressed":
+        return own, Selection()
+    _check_options(path, form, form.read, own)
+    return own, Selection.of(**later)
 
 
 def _check_options(path, form, function, options):

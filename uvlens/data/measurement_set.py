@@ -1,31 +1,22 @@
-"""Measurement sets: rows of one data description at a time, flags before weights, Stokes I from the parallel hands.
+"""Measurement sets: what is there and what is wanted of it; `measurement_rows.py` reads it, a range of rows at a time.
 
 u, v in wavelengths are UVW / c times the frequency of each channel, the sign of V is the file's own. Of the data
 columns CORRECTED_DATA is taken where it exists, as CASA does, and of the weights WEIGHT_SPECTRUM; WEIGHT, not SIGMA,
 belongs to it. A row that is flagged, an autocorrelation, and a weight that is infinite never count.
 """
 
+import dataclasses
+import pathlib
+
 import numpy as np
 
-from ..conventions import SPEED_OF_LIGHT
 from ..errors import InputError
 from ..primarybeam import beam_of_dishes
-from .correlations import NAMES, total_intensity, usable_weight
+from . import rows
+from .correlations import NAMES, check_stokes
+from .measurement_rows import Window, describe_rows, read_blocks, survey
+from .selection import Selection, choose, chosen_channels, listed, resolve_baselines
 from .tables import Table
-from .visibilities import Visibilities
-
-_ROW_COLUMNS = {
-    "ANTENNA1": "antenna1",
-    "ANTENNA2": "antenna2",
-    "TIME": "time",
-    "INTERVAL": "interval",
-    "FIELD_ID": "field",
-    "SCAN_NUMBER": "scan",
-}
-"""One number a row, and what Visibilities calls them."""
-
-_ROWS = 50_000
-"""Rows read together."""
 
 
 def recognises(path):
@@ -33,67 +24,131 @@ def recognises(path):
     return path.is_dir() and (path / "table.dat").is_file()
 
 
-def read(path, *, field=None, spw=None, stokes="both", column=None):
+def read(
+    path,
+    *,
+    field=None,
+    spw=None,
+    scan=None,
+    channel=None,
+    time=None,
+    baseline=None,
+    uvrange=None,
+    stokes="both",
+    column=None,
+):
     """Visibilities of one field of a measurement set.
 
     Args:
         path: of its folder.
         field: number or name of the field (or several numbers and names of one pointing); needed where there are
             several.
-        spw: spectral windows, a number or a list; None: all.
-        stokes: "both" parallel hands unflagged, or "any" of them.
+        spw, scan, channel, time, baseline, uvrange: see `uvlens.data.selection`; None: all.
+        stokes: "both" parallel hands unflagged, "any" of them, or one of XX, YY, RR, LL alone.
         column: "DATA", "CORRECTED_DATA" or another; None: the corrected one if there is one.
 
     Raises:
         InputError: no such field, window or column (those there are listed), several fields, nothing unflagged.
     """
+    wanted = {"field": field, "spw": spw, "scan": scan, "channel": channel, "time": time}
+    return rows.whole(source(path, **wanted, baseline=baseline, uvrange=uvrange, stokes=stokes, column=column))
+
+
+def source(path, *, stokes="both", column=None, **selection):
+    """The MeasurementSet of a path and the options of `read`: everything settled, no visibility read."""
     main = Table(path)
     if "UVW" not in main.columns or "ANTENNA1" not in main.columns:
         raise InputError(f"{path}: a casacore table, but no measurement set")
+    check_stokes(path, stokes)
     column = _data_column(path, main.columns, column)
-    numbers = {key: main.column(key) for key in (*_ROW_COLUMNS, "DATA_DESC_ID", "FLAG_ROW")}
+    wanted = Selection.of(**selection)
+    there = survey(main)
     fields = Table(path / "FIELD")
-    names = [str(name) for name in fields.column("NAME")]
-    chosen = _chosen_fields(path, field, names, np.unique(numbers["FIELD_ID"]))
-    windows = Windows(path)
-    wanted = None if spw is None else {int(number) for number in np.atleast_1d(spw)}
-    if wanted is not None and not wanted <= set(windows.used(numbers["DATA_DESC_ID"])):
-        there = ", ".join(map(str, windows.used(numbers["DATA_DESC_ID"])))
-        raise InputError(f"{path}: spw {spw} is not there; it has {there}")
-    keep = (
-        np.isin(numbers["FIELD_ID"], chosen)
-        & (numbers["ANTENNA1"] != numbers["ANTENNA2"])
-        & ~numbers["FLAG_ROW"].astype(bool)
+    names = fields.column("NAME")
+    chosen = _chosen_fields(path, wanted.field, {number: str(names[number]) for number in there.fields})
+    windows = _chosen_windows(path, wanted, there.descriptions)
+    antennas = Table(path / "ANTENNA")
+    baselines = None
+    if wanted.baseline is not None:
+        stations = dict(enumerate(map(str, antennas.column("NAME"))))
+        baselines = resolve_baselines(path, wanted.baseline, stations)
+    channels = max(len(window.frequency) for window in windows.values())
+    scans = None
+    if wanted.scan is not None:
+        scans = tuple(choose(path, "scan", wanted.scan, dict.fromkeys(there.scans, "")))
+    most_rows = min(
+        sum(there.fields[number] for number in chosen),
+        sum(there.descriptions[number] for number in windows),
+        sum(there.scans[number] for number in scans or there.scans),
     )
-    parts = []
-    for description in np.unique(numbers["DATA_DESC_ID"][keep]):
-        if wanted is not None and windows.number(description) not in wanted:
-            continue
-        rows = np.flatnonzero(keep & (numbers["DATA_DESC_ID"] == description))
-        for start in range(0, len(rows), _ROWS):
-            parts.append(
-                _read_rows(path, main, rows[start : start + _ROWS], numbers, windows, description, column, stokes)
-            )
-    if not parts:
-        raise InputError(f"{path}: no visibilities left: every row of field {', '.join(map(str, chosen))} is flagged")
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    if not np.any(arrays["weight"] > 0.0):
-        raise InputError(f"{path}: all {len(arrays['weight'])} visibilities of the selection are flagged")
     center = np.degrees(fields.column("PHASE_DIR", [chosen[0]]).reshape(-1)[:2])
-    return Visibilities(
-        **arrays,
-        phase_center=(float(center[0] % 360.0), float(center[1])),
-        primary_beam=beam_of_dishes(Table(path / "ANTENNA").column("DISH_DIAMETER")),
-        name=path.name,
+    header = {
+        "phase_center": (float(center[0] % 360.0), float(center[1])),
+        "primary_beam": beam_of_dishes(antennas.column("DISH_DIAMETER")),
+        "name": path.name,
+    }
+    return MeasurementSet(
+        path=path.absolute(),
+        name=str(path),
+        column=column,
+        stokes=stokes,
+        fields=tuple(chosen),
+        windows=windows,
+        scans=scans,
+        time=wanted.time,
+        baselines=baselines,
+        uvrange=wanted.uvrange,
+        header=header,
+        n_rows=main.n_rows,
+        rows_per_block=rows.rows_per_block(channels),
+        visibilities_per_row=channels,
+        most_visibilities=most_rows * channels,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasurementSet:
+    """What is wanted of a measurement set: a source of `rows.py`.
+
+    Attributes:
+        path: absolute, for processes that work elsewhere; name: as it was given, for messages.
+        column, stokes: as in `read`.
+        fields, scans: numbers, scans None for all.
+        windows: {DATA_DESC_ID: Window}.
+        time, uvrange: of a Selection; baselines: of `resolve_baselines`.
+        header: of the Visibilities.
+        n_rows, rows_per_block, visibilities_per_row, most_visibilities: of `rows.py`.
+    """
+
+    path: pathlib.Path
+    name: str
+    column: str
+    stokes: str
+    fields: tuple[int, ...]
+    windows: dict[int, Window]
+    scans: tuple[int, ...] | None
+    time: tuple | None
+    baselines: tuple | None
+    uvrange: tuple[float, float] | None
+    header: dict
+    n_rows: int
+    rows_per_block: int
+    visibilities_per_row: int
+    most_visibilities: int
+
+    def blocks(self, start, stop):
+        """See `rows.py`."""
+        return read_blocks(self, start, stop)
+
+    def nothing_left(self):
+        """InputError that says what the file has."""
+        return InputError(f"{self.name}: no visibilities left: {describe_rows(self)}")
 
 
 def count_fields(path):
     """{field number: (name, rows that are no autocorrelations)}."""
-    main, names = Table(path), Table(path / "FIELD").column("NAME")
-    cross = main.column("ANTENNA1") != main.column("ANTENNA2")
-    numbers, rows = np.unique(main.column("FIELD_ID")[cross], return_counts=True)
-    return {int(number): (str(names[number]), int(n)) for number, n in zip(numbers, rows)}
+    there, names = survey(Table(path), count=True), Table(path / "FIELD").column("NAME")
+    return {number: (str(names[number]), n) for number, n in there.crossed.items()}
 
 
 def field_centers(path):
@@ -106,73 +161,35 @@ def field_centers(path):
     return centers
 
 
-class Windows:
-    """Spectral windows and correlations by DATA_DESC_ID."""
-
-    def __init__(self, path):
-        description = Table(path / "DATA_DESCRIPTION")
-        self._window = description.column("SPECTRAL_WINDOW_ID")
-        self._polarization = description.column("POLARIZATION_ID")
-        self._spectral, self._polar = Table(path / "SPECTRAL_WINDOW"), Table(path / "POLARIZATION")
-
-    def used(self, descriptions):
-        """Numbers of the spectral windows that have rows."""
-        return sorted({self.number(d) for d in np.unique(descriptions)})
-
-    def number(self, description):
-        """SPECTRAL_WINDOW_ID."""
-        return int(self._window[description])
-
-    def frequencies(self, description):
-        """Channel centres, shape (channels,) [Hz]."""
-        return self._spectral.column("CHAN_FREQ", [self._window[description]]).reshape(-1)
-
-    def widths(self, description):
-        """Channel widths, shape (channels,) [Hz]."""
-        return np.abs(self._spectral.column("CHAN_WIDTH", [self._window[description]]).reshape(-1))
-
-    def hands(self, description):
-        """Names of the correlations."""
-        codes = self._polar.column("CORR_TYPE", [self._polarization[description]]).reshape(-1)
-        return [NAMES.get(int(code), str(code)) for code in codes]
-
-
-def _read_rows(path, main, rows, numbers, windows, description, column, stokes):
-    """Arrays of Visibilities for rows of one data description, row by row, channels fastest."""
-    frequency = windows.frequencies(description)
-    shape = (len(rows), len(frequency))
-    vis = main.column(column, rows)
-    flag = main.column("FLAG", rows).astype(bool)
-    weight = usable_weight(_weights(main, rows, vis.shape), flag | ~np.isfinite(vis))
-    vis, weight = total_intensity(path, vis.astype(np.complex128), weight, windows.hands(description), stokes)
-    uvw = main.column("UVW", rows)
-
-    def each(values):
-        return np.broadcast_to(values[rows, None], shape).ravel()
-
-    return {
-        "u": np.outer(uvw[:, 0], frequency / SPEED_OF_LIGHT).ravel(),
-        "v": np.outer(uvw[:, 1], frequency / SPEED_OF_LIGHT).ravel(),
-        "w": np.outer(uvw[:, 2], frequency / SPEED_OF_LIGHT).ravel(),
-        "vis": vis.ravel(),
-        "weight": weight.ravel(),
-        "frequency": np.broadcast_to(frequency, shape).ravel(),
-        "channel_width": np.broadcast_to(windows.widths(description), shape).ravel(),
-        **{name: each(numbers[key]) for key, name in _ROW_COLUMNS.items()},
-        "spw": np.full(vis.size, windows.number(description)),
-    }
-
-
-def _weights(main, rows, shape):
-    """WEIGHT_SPECTRUM where these rows have one of the data's shape, else WEIGHT for every channel."""
-    if "WEIGHT_SPECTRUM" in main.columns:
-        try:
-            spectrum = main.column("WEIGHT_SPECTRUM", rows)
-        except (TypeError, ValueError, RuntimeError):  # cells that were never written
-            spectrum = np.empty(0)
-        if spectrum.shape == shape:
-            return spectrum
-    return np.broadcast_to(main.column("WEIGHT", rows)[:, None, :], shape)
+def _chosen_windows(path, wanted, descriptions):
+    """{DATA_DESC_ID: Window} of those with rows that are wanted."""
+    description = Table(path / "DATA_DESCRIPTION")
+    numbers = description.column("SPECTRAL_WINDOW_ID")
+    polarizations = description.column("POLARIZATION_ID")
+    spectral, polar = Table(path / "SPECTRAL_WINDOW"), Table(path / "POLARIZATION")
+    there = {int(numbers[one]) for one in descriptions}
+    if not there:
+        raise InputError(f"{path}: a measurement set without rows")
+    labels = {}
+    if "NAME" in spectral.columns:
+        names = spectral.column("NAME")
+        labels = {number: str(names[number]) for number in there}
+    labels = {number: labels.get(number, "") for number in there}
+    chosen = there if wanted.spw is None else choose(path, "spw", wanted.spw, labels)
+    frequency = {number: spectral.column("CHAN_FREQ", [number]).reshape(-1) for number in chosen}
+    keep = dict.fromkeys(chosen)
+    if wanted.channel is not None:
+        keep = chosen_channels(path, wanted.channel, {number: len(frequency[number]) for number in chosen}, labels)
+    windows = {}
+    for one in descriptions:
+        number = int(numbers[one])
+        if number in keep:
+            width = np.abs(spectral.column("CHAN_WIDTH", [number]).reshape(-1))
+            codes = polar.column("CORR_TYPE", [polarizations[one]]).reshape(-1)
+            hands = tuple(NAMES.get(int(code), str(code)) for code in codes)
+            channels = slice(None) if keep[number] is None else np.flatnonzero(keep[number])
+            windows[int(one)] = Window(number, frequency[number][channels], width[channels], channels, hands)
+    return windows
 
 
 def _data_column(path, columns, asked):
@@ -186,20 +203,12 @@ def _data_column(path, columns, asked):
     return known[0]
 
 
-def _chosen_fields(path, asked, names, there):
-    """Field numbers, from numbers or names; those with data are listed where that does not work."""
-    listed = ", ".join(f"{i} ({names[i]})" for i in there)
-    if asked is None:
-        if len(there) > 1:
-            raise InputError(f"{path}: has fields {listed}; say which one, field={there[-1]}")
-        return [int(there[0])]
-    chosen = []
-    for one in asked if isinstance(asked, list | tuple | np.ndarray) else [asked]:
-        text = str(one)
-        if text in names:
-            chosen.append(names.index(text))
-        elif text.lstrip("-").isdigit() and int(text) in there:
-            chosen.append(int(text))
-        else:
-            raise InputError(f"{path}: there is no field {one!r}; it has {listed}")
-    return chosen
+def _chosen_fields(path, items, there):
+    """Field numbers; those with data are listed where one has to be named."""
+    if items is not None:
+        return choose(path, "field", items, there)
+    if len(there) > 1:
+        raise InputError(f"{path}: has fields {listed(there)}; say which one, field={max(there)}")
+    if not there:
+        raise InputError(f"{path}: a measurement set without rows")
+    return list(there)

@@ -7,6 +7,7 @@ those of a centre (East, North, towards it). Where the antennas pointed stays as
 """
 
 import dataclasses
+import functools
 import warnings
 
 import numpy as np
@@ -34,7 +35,7 @@ def shift_phase_center(data, center):
         InputError: data whose phase centre is not known, or a centre in the other half of the sky.
     """
     if isinstance(data, VisibilityStream):
-        return data.map(lambda part: shift_phase_center(part, center))
+        return data.map(functools.partial(shift_phase_center, center=center))
     old, new = data.phase_center, tuple(float(angle) for angle in center)
     if old is None:
         raise InputError(f"{data.name}: its phase centre is not known; it cannot be moved to {new}")

@@ -2,12 +2,52 @@
 
 import collections.abc
 import dataclasses
+import functools
+import hashlib
+import pickle
 
 import numpy as np
 
 from ..errors import InputError
 from .coverage import WeightHistogram
 from .visibilities import Visibilities
+
+
+@dataclasses.dataclass(frozen=True)
+class Flagged:
+    """In the place of a part: visibilities that are all flagged, of which only the number counts."""
+
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Partition:
+    """A piece of a stream that can be read on its own, by any process that sees the file.
+
+    Args:
+        parts: function without arguments that returns an iterator of Visibilities and Flagged, in order.
+        identity: changes when what it gives changes; None where that cannot be told.
+        n_visibilities: about how many, for the progress.
+    """
+
+    parts: collections.abc.Callable
+    identity: str | None
+    n_visibilities: int
+
+    def map(self, function):
+        """The partition of function(part)."""
+        try:
+            identity = hashlib.sha256(f"{self.identity}".encode() + pickle.dumps(function)).hexdigest()
+        except (pickle.PicklingError, AttributeError, TypeError):  # a closure: what it does cannot be told
+            identity = None
+        return Partition(
+            functools.partial(_mapped, self.parts, function), self.identity and identity, self.n_visibilities
+        )
+
+
+def _mapped(parts, function):
+    for part in parts():
+        yield part if isinstance(part, Flagged) else function(part)
 
 
 class VisibilityStream:
@@ -19,18 +59,20 @@ class VisibilityStream:
         parts: an iterable of Visibilities, all of one phase centre, primary beam and field. A generator can be gone
             through once; a list, or a function without arguments that returns an iterator, as often as needed.
         name: for messages; default: that of the first part.
+        partitions: the same in Partitions that can be reduced side by side, in order; () where it cannot be cut.
 
     Raises:
         InputError: something that cannot be iterated.
     """
 
-    def __init__(self, parts, name=None):
+    def __init__(self, parts, name=None, partitions=()):
         is_iterable = callable(parts) or isinstance(parts, collections.abc.Iterable)
         if not is_iterable or isinstance(parts, Visibilities):
             raise InputError(f"a stream needs an iterable of Visibilities, got {type(parts).__name__}")
         self._parts = parts
         self._name = name
         self._started = False
+        self.partitions = tuple(partitions)
 
     @property
     def is_repeatable(self):
@@ -49,7 +91,8 @@ class VisibilityStream:
     def map(self, function):
         """The stream of function(part)."""
         if self.is_repeatable:
-            return VisibilityStream(lambda: map(function, self), self._name)
+            partitions = [partition.map(function) for partition in self.partitions]
+            return VisibilityStream(lambda: map(function, self), self._name, partitions)
         return VisibilityStream(map(function, self), self._name)
 
     def first(self):
@@ -82,7 +125,7 @@ class VisibilityStream:
 
     def with_weights_scaled(self, factor):
         """The same stream with every weight multiplied by `factor` (> 0)."""
-        return self.map(lambda part: part.with_weights_scaled(factor))
+        return self.map(functools.partial(_with_weights_scaled, factor=factor))
 
     def suggested_pixel_scale(self):
         """As of Visibilities: 1 / (4 u_99.5) [arcsec], in a pass of its own."""
@@ -113,3 +156,7 @@ class VisibilityStream:
     def primary_beam_fwhm(self):
         """At the mean frequency of the first part [arcsec], or None."""
         return self.first().primary_beam_fwhm
+
+
+def _with_weights_scaled(part, factor):
+    return part.with_weights_scaled(factor)

@@ -6,14 +6,17 @@ hold to about 5e-6 of the longest baseline. Files of `uvfits_write` say in UVLEN
 """
 
 import contextlib
+import dataclasses
+import pathlib
 
 import numpy as np
 
 from ..errors import InputError
 from ..primarybeam import beam_of_dishes
-from .correlations import UVFITS_NAMES, total_intensity, usable_weight
+from . import rows
+from .correlations import UVFITS_NAMES, check_stokes, total_intensity, usable_weight
+from .selection import Selection, choose, chosen_channels, in_time, listed, on_baselines, resolve_baselines, show_time
 from .uvfits_write import DAY, FIRST_DAY
-from .visibilities import Visibilities
 
 
 def recognises(path):
@@ -27,106 +30,210 @@ def recognises(path):
     return block.startswith(b"SIMPLE  =") and bool(groups) and groups[0][10:30].split(b"/")[0].strip() == b"T"
 
 
-def read(path, *, field=None, spw=None, stokes="both"):
+def read(path, *, field=None, spw=None, channel=None, time=None, baseline=None, uvrange=None, stokes="both", scan=None):
     """Visibilities of one source of a UVFITS file.
 
     Args:
         path: of the file.
         field: number (from 1, as in the file) or name of the source, where there are several.
-        spw: IFs, a number from 0 or a list; None: all.
-        stokes: "both" parallel hands unflagged, or "any" of them.
+        spw: IFs, numbered from 0.
+        channel, time, baseline, uvrange: see `uvlens.data.selection`; None: all.
+        stokes: "both" parallel hands unflagged, "any" of them, or one of XX, YY, RR, LL alone.
+        scan: refused, because the format has none.
 
     Raises:
         InputError: a file that is cut or has no complex groups, no such source (those there are listed).
     """
-    with _opened(path) as file:
-        header, groups = file[0].header, file[0].data
-        if groups is None or len(groups) == 0:
-            raise InputError(f"{path}: a UVFITS file without visibilities")
-        tables = {hdu.name: hdu for hdu in file[1:]}
+    wanted = {"field": field, "spw": spw, "channel": channel, "time": time, "baseline": baseline, "uvrange": uvrange}
+    return rows.whole(source(path, **wanted, stokes=stokes, scan=scan))
+
+
+def source(path, *, stokes="both", **selection):
+    """The UVFits of a path and the options of `read`: everything settled, no visibility read."""
+    check_stokes(path, stokes)
+    wanted = Selection.of(**selection)
+    if wanted.scan is not None:
+        raise InputError(f"{path}: UVFITS files have no scan numbers; select by time")
+    with _open(path) as (header, groups, tables):
         axes = _axes(path, header)
-        rows, center, number = _source(path, field, groups, tables, header)
-        data = _ordered(groups.data[rows], axes)  # (rows, IF, channel, hand, 3)
-        parameters = {key: _values(groups, name)[rows] for key, name in _parameters(path, groups).items()}
-        frequency, width = _frequencies(header, tables, axes, parameters)
-        hands = _hands(header, axes)
-        diameters = _diameters(tables)
-        pointing = _pointing_of_header(header)
-    windows = np.arange(data.shape[1]) if spw is None else np.atleast_1d(spw).astype(int)
-    if not np.all((windows >= 0) & (windows < data.shape[1])):
-        raise InputError(f"{path}: spw {spw} is not there; it has {', '.join(map(str, range(data.shape[1])))}")
-    data, frequency, width = data[:, windows], frequency[:, windows], width[:, windows]
+        center, number = _source(path, wanted.field, groups, tables, header)
+        n_channels = header[f"NAXIS{axes['FREQ']}"]
+        n_windows = header[f"NAXIS{axes['IF']}"] if "IF" in axes else 1
+        _parameters(path, groups)
+        labels = dict.fromkeys(range(n_windows), "")
+        windows = sorted(labels) if wanted.spw is None else choose(path, "spw", wanted.spw, labels)
+        channels = dict.fromkeys(windows, np.ones(n_channels, dtype=bool))
+        if wanted.channel is not None:
+            channels = chosen_channels(path, wanted.channel, dict.fromkeys(windows, n_channels), labels)
+        baselines = None
+        if wanted.baseline is not None:
+            baselines = resolve_baselines(path, wanted.baseline, _stations(tables))
+        known = {
+            "phase_center": center,
+            "pointing_center": _pointing_of_header(header),
+            "primary_beam": beam_of_dishes(_diameters(tables)),
+            "name": path.name,
+        }
+        n_rows = len(groups)
+        n_wanted = (
+            n_rows if number is None else np.count_nonzero(np.asarray(groups.par("SOURCE")).astype(int) == number)
+        )
+    return UVFits(
+        path=path.absolute(),
+        name=str(path),
+        field=number,
+        channels=channels,
+        time=wanted.time,
+        baselines=baselines,
+        uvrange=wanted.uvrange,
+        stokes=stokes,
+        header=known,
+        n_rows=n_rows,
+        rows_per_block=rows.rows_per_block(n_windows * n_channels),
+        visibilities_per_row=n_windows * n_channels,
+        most_visibilities=int(n_wanted) * sum(int(np.count_nonzero(mask)) for mask in channels.values()),
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class UVFits:
+    """What is wanted of a UVFITS file: a source of `rows.py`.
+
+    Attributes:
+        path: absolute, for processes that work elsewhere; name: as it was given, for messages.
+        field: number of the source; None: the file has but one.
+        channels: {IF: boolean mask of its channels}.
+        time, uvrange: of a Selection; baselines: of `resolve_baselines`.
+        stokes: as in `read`; header: of the Visibilities.
+        n_rows, rows_per_block, visibilities_per_row, most_visibilities: of `rows.py`.
+    """
+
+    path: pathlib.Path
+    name: str
+    field: int | None
+    channels: dict[int, np.ndarray]
+    time: tuple | None
+    baselines: tuple | None
+    uvrange: tuple[float, float] | None
+    stokes: str
+    header: dict
+    n_rows: int
+    rows_per_block: int
+    visibilities_per_row: int
+    most_visibilities: int
+
+    def blocks(self, start, stop):
+        """See `rows.py`."""
+        with _open(self.path) as (header, groups, tables):
+            axes, names = _axes(self.name, header), _parameters(self.name, groups)
+            hands = _hands(header, axes)
+            for first in range(start, stop, self.rows_per_block):
+                part = groups[first : min(first + self.rows_per_block, stop)]
+                parameters = {key: _values(part, name) for key, name in names.items()}
+                keep = _wanted_rows(self, part, parameters)
+                if keep.any():
+                    parameters = {key: values[keep] for key, values in parameters.items()}
+                    frequency, width = _frequencies(header, tables, axes, parameters)
+                    data = _ordered(part.data[keep], axes)  # (rows, IF, channel, hand, 3)
+                    arrays = _arrays(self, data, parameters, frequency, width, hands, header)
+                    if len(arrays["weight"]):
+                        yield arrays
+
+    def nothing_left(self):
+        """InputError that says what the file has."""
+        with _open(self.path) as (_, groups, _):
+            time = _values(groups, "DATE")
+        found = f"its times are {show_time(time.min())}~{show_time(time.max())}"
+        return InputError(f"{self.name}: no visibilities left of {self.n_rows} rows; {found}")
+
+
+@contextlib.contextmanager
+def _open(path):
+    """(header, groups, {name: table}) of a file; the groups stay on the disk until rows of them are looked at."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, memmap=True) as file:
+            header, groups = file[0].header, file[0].data
+            if groups is None or len(groups) == 0:
+                raise InputError(f"{path}: a UVFITS file without visibilities")
+            yield header, groups, {hdu.name: hdu for hdu in file[1:]}
+    except fits.VerifyError as error:  # a header that astropy cannot parse
+        raise ValueError(str(error)) from error
+
+
+def _wanted_rows(wanted, part, parameters):
+    """Which rows of a block are wanted, shape (rows,)."""
     antenna1, antenna2 = _antennas(parameters)
     keep = antenna1 != antenna2
-    data, frequency, width = data[keep].astype(np.float64), frequency[keep], width[keep]
+    if wanted.field is not None:
+        keep &= np.asarray(part.par("SOURCE")).astype(int) == wanted.field
+    if wanted.time is not None:
+        keep &= in_time(wanted.name, wanted.time, parameters["DATE"])
+    if wanted.baselines is not None:
+        keep &= on_baselines(wanted.baselines, antenna1, antenna2)
+    return keep
+
+
+def _arrays(wanted, data, parameters, frequency, width, hands, header):
+    """Arrays of Visibilities of the rows of a block, row by row, then by IF, channels fastest."""
+    windows = np.array(list(wanted.channels))
+    channels = np.array(list(wanted.channels.values()))
+    data, frequency, width = data[:, windows].astype(np.float64), frequency[:, windows], width[:, windows]
     vis = data[..., 0] + 1j * data[..., 1]
     weight = usable_weight(data[..., 2], ~np.isfinite(vis))
-    vis, weight = total_intensity(path, vis, weight, hands, stokes)
+    vis, weight = total_intensity(wanted.name, vis, weight, hands, wanted.stokes)
+    antenna1, antenna2 = _antennas(parameters)
+    keep = None if channels.all() else np.broadcast_to(channels, vis.shape).ravel()
+
+    def flat(values):
+        values = np.broadcast_to(values, vis.shape).ravel()
+        return values if keep is None else values[keep]
 
     def each(values):
-        return np.broadcast_to(np.asarray(values)[keep][:, None, None], vis.shape).ravel()
+        return flat(np.asarray(values)[:, None, None])
 
+    arrays = {
+        "u": flat(parameters["UU"][:, None, None] * frequency),
+        "v": flat(parameters["VV"][:, None, None] * frequency),
+        "vis": flat(vis),
+        "weight": flat(weight),
+        "frequency": flat(frequency),
+        "field": flat(1 if wanted.field is None else wanted.field),
+        "spw": flat(windows[:, None]),
+    }
     has_antennas, has_times, has_w = (header.get(f"UVLENS{key}", True) for key in ("AN", "TI", "W"))
-    if not np.any(weight > 0.0):
-        raise InputError(f"{path}: all {weight.size} visibilities are flagged")
-    return Visibilities(
-        w=(parameters["WW"][keep][:, None, None] * frequency).ravel() if "WW" in parameters and has_w else None,
-        u=(parameters["UU"][keep][:, None, None] * frequency).ravel(),
-        v=(parameters["VV"][keep][:, None, None] * frequency).ravel(),
-        vis=vis.ravel(),
-        weight=weight.ravel(),
-        antenna1=each(antenna1) if has_antennas else None,
-        antenna2=each(antenna2) if has_antennas else None,
-        time=each(parameters["DATE"] - header.get("UVLENST0", 0.0)) if has_times else None,
-        interval=each(parameters["INTTIM"]) if "INTTIM" in parameters else None,
-        frequency=frequency.ravel(),
-        channel_width=np.broadcast_to(width, frequency.shape).ravel() if np.any(width > 0.0) else None,
-        field=np.full(vis.size, number),
-        spw=np.broadcast_to(windows[:, None], vis.shape).ravel(),
-        phase_center=center,
-        pointing_center=pointing,
-        primary_beam=beam_of_dishes(diameters),
-        name=path.name,
-    )
+    if has_antennas:
+        arrays |= {"antenna1": each(antenna1), "antenna2": each(antenna2)}
+    if has_times:
+        arrays["time"] = each(parameters["DATE"] - header.get("UVLENST0", 0.0))
+    if "INTTIM" in parameters:
+        arrays["interval"] = each(parameters["INTTIM"])
+    if np.any(width > 0.0):
+        arrays["channel_width"] = flat(width)
+    if "WW" in parameters and has_w:
+        arrays["w"] = flat(parameters["WW"][:, None, None] * frequency)
+    if wanted.uvrange is None:
+        return arrays
+    distance = np.hypot(arrays["u"], arrays["v"])
+    inside = (distance >= wanted.uvrange[0]) & (distance <= wanted.uvrange[1])
+    return arrays if inside.all() else {key: value[inside] for key, value in arrays.items()}
 
 
 def count_fields(path):
     """{source number: (name, rows)}."""
-    with _opened(path) as file:
-        header, groups = file[0].header, file[0].data
-        if groups is None or len(groups) == 0:
-            raise InputError(f"{path}: a UVFITS file without visibilities")
-        tables = {hdu.name: hdu for hdu in file[1:]}
-        if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
-            return {1: (str(header.get("OBJECT", "")).strip(), len(groups))}
-        table = tables["AIPS SU"].data
-        names = {int(n): str(name).strip() for n, name in zip(table["ID. NO."], table["SOURCE"])}
-        numbers, rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
-        return {int(number): (names.get(int(number), "?"), int(n)) for number, n in zip(numbers, rows)}
+    with _open(path) as (header, groups, tables):
+        return _sources(groups, tables) or {1: (str(header.get("OBJECT", "")).strip(), len(groups))}
 
 
 def field_centers(path):
     """{source number: phase centre (ra, dec) [deg], or None}."""
-    with _opened(path) as file:
-        header, groups = file[0].header, file[0].data
-        tables = {hdu.name: hdu for hdu in file[1:]}
-        if groups is None or "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+    with _open(path) as (header, groups, tables):
+        if not _sources(groups, tables):
             return {1: _center_of_header(header)}
         table = tables["AIPS SU"].data
         places = zip(table["ID. NO."], table["RAEPO"], table["DECEPO"])
         return {int(number): (float(ra), float(dec)) for number, ra, dec in places}
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """The file; a header that astropy cannot parse is a ValueError."""
-    from astropy.io import fits
-
-    try:
-        with fits.open(path, memmap=False) as file:
-            yield file
-    except fits.VerifyError as error:
-        raise ValueError(str(error)) from error
 
 
 def _axes(path, header):
@@ -207,25 +314,49 @@ def _antennas(parameters):
     return np.where(large, code // 2048, baseline // 256), np.where(large, code % 2048, baseline % 256)
 
 
-def _source(path, asked, groups, tables, header):
-    """(rows, phase centre [deg], number) of the source that was asked for, or of the only one."""
-    if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
-        own = [str(header.get("OBJECT", "")).strip(), "1", "0"]
-        if asked is not None and str(asked) not in own:
-            raise InputError(f"{path}: there is no field {asked!r}; it has {own[0] or 'one without a name'}")
-        return np.ones(len(groups), bool), _center_of_header(header), 1
-    number = np.asarray(groups.par("SOURCE")).astype(int)
+def _source(path, items, groups, tables, header):
+    """(phase centre [deg], number) of the source that was asked for, or of the only one (number None)."""
+    there = _sources(groups, tables)
+    if there is None:
+        own = str(header.get("OBJECT", "")).strip()
+        if items is not None and not {str(item) for item in items} <= {own, "1", "0"}:
+            raise InputError(f"{path}: there is no field {items[0]!r}; it has {own or 'one without a name'}")
+        return _center_of_header(header), None
+    there = {number: name for number, (name, _) in there.items()}
+    if items is None and len(there) > 1:
+        raise InputError(f"{path}: has fields {listed(there)}; say which one, field={max(there)}")
+    wanted = list(there) if items is None else choose(path, "field", items, there)
+    if len(wanted) > 1:
+        raise InputError(f"{path}: one field of a UVFITS file at a time, got {', '.join(map(str, wanted))}")
     table = tables["AIPS SU"].data
-    names = {int(n): str(name).strip() for n, name in zip(table["ID. NO."], table["SOURCE"])}
-    there = np.unique(number)
-    listed = ", ".join(f"{n} ({names.get(n, '?')})" for n in there)
-    if asked is None and len(there) > 1:
-        raise InputError(f"{path}: has fields {listed}; say which one, field={there[-1]}")
-    wanted = [n for n in there if asked is None or str(asked) in (str(n), names.get(n))]
-    if not wanted:
-        raise InputError(f"{path}: there is no field {asked!r}; it has {listed}")
     row = list(table["ID. NO."]).index(wanted[0])
-    return number == wanted[0], (float(table["RAEPO"][row]), float(table["DECEPO"][row])), int(wanted[0])
+    return (float(table["RAEPO"][row]), float(table["DECEPO"][row])), int(wanted[0])
+
+
+def _sources(groups, tables):
+    """{number: (name, rows)} of the sources that have rows; None for a file of one source."""
+    if "SOURCE" not in [name.upper() for name in groups.parnames] or "AIPS SU" not in tables:
+        return None
+    table = tables["AIPS SU"].data
+    names = {int(number): _text(name) for number, name in zip(table["ID. NO."], table["SOURCE"])}
+    numbers, n_rows = np.unique(np.asarray(groups.par("SOURCE")).astype(int), return_counts=True)
+    return {int(number): (names.get(int(number), ""), int(n)) for number, n in zip(numbers, n_rows)}
+
+
+def _stations(tables):
+    """{antenna number: name}."""
+    table = tables.get("AIPS AN")
+    if table is None or "ANNAME" not in table.columns.names:
+        return {} if table is None else dict.fromkeys(range(1, len(table.data) + 1), "")
+    numbers = range(1, len(table.data) + 1)
+    if "NOSTA" in table.columns.names:
+        numbers = np.asarray(table.data["NOSTA"]).astype(int).tolist()
+    return dict(zip(numbers, map(_text, table.data["ANNAME"])))
+
+
+def _text(value):
+    """What stands before the first NUL: CASA leaves what was in memory behind it."""
+    return str(value).split("\0")[0].strip()
 
 
 def _center_of_header(header):

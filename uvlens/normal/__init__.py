@@ -1,9 +1,10 @@
 """The normal operator W = A^H C^-1 A: the data, reduced once to what a likelihood needs."""
 
 from .accumulate import ReductionSums
-from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, suited
+from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, reduce_partitions, suited
 from .choose import SourceSize, expected_rank
 from .operator import AbstractNormalOperator
+from .partitions import Schedule
 from .reduction import Reduction
 from .shared import SharedChannels, can_share, share_curvature
 
@@ -11,6 +12,7 @@ __all__ = [
     "AbstractNormalOperator",
     "Reduction",
     "ReductionSums",
+    "Schedule",
     "SharedChannels",
     "SourceSize",
     "can_share",
@@ -19,6 +21,7 @@ __all__ = [
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "reduce_partitions",
     "share_curvature",
     "suited",
 ]

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..grid import PixelGrid
 from ..nufft import CHUNK, type1
 from .compensated import CompensatedSum
+from .partial import GroupSums, PartialSums
 from .reduction import Reduction, ToeplitzTerm
 
 BEAM_TOLERANCE = 1e-3
@@ -40,13 +41,26 @@ class ReductionSums:
             model by that response. Since |V - M / r|^2 w = |V r - M|^2 w / r^2, V becomes V r and w becomes w / r^2.
         backend, eps: of the type-1 transforms (see `uvlens.nufft`).
         chunk: visibilities in a block.
+        reference_frequency: at which the steps are settled [Hz]; None: that of the first visibility. The partitions of
+            an observation have it in common.
     """
 
-    def __init__(self, mask, *, primary_beam="auto", pixel_window=False, backend="finufft", eps=1e-12, chunk=CHUNK):
+    def __init__(
+        self,
+        mask,
+        *,
+        primary_beam="auto",
+        pixel_window=False,
+        backend="finufft",
+        eps=1e-12,
+        chunk=CHUNK,
+        reference_frequency=None,
+    ):
         self._mask, self._pixel_window, self._beam = mask, pixel_window, checked_beam(primary_beam, mask)
         self._transform = _Transform(mask, pixel_window, {"backend": backend, "eps": eps, "chunk": chunk})
         self._builder = ObservationBuilder()
         self._groups, self._steps, self._pointing = {}, {}, (0.0, 0.0)
+        self._reference_frequency = reference_frequency
         self._chi_squared = self._normalization = CompensatedSum()
         self._histogram = None
 
@@ -60,11 +74,35 @@ class ReductionSums:
         kept = part.unflagged()
         self._builder.add(kept, len(part) - len(kept))
         self._pointing = kept.pointing_offset
+        if self._reference_frequency is None and kept.frequency is not None:
+            self._reference_frequency = float(kept.frequency[0])
         for key, which in self._groups_of(kept):
             if key not in self._groups:
                 self._groups[key] = _Group(self._transform, self._count)
             arrays = (kept.u, kept.v, kept.vis, kept.weight, kept.frequency)
             self._groups[key].add([a if a is None or which is None else a[which] for a in arrays])
+
+    def add_flagged(self, n_flagged):
+        """Count visibilities that are all flagged."""
+        self._builder.add_flagged(n_flagged)
+
+    def partial(self):
+        """The PartialSums of all parts so far; nothing can be added afterwards."""
+        groups = {key: group.sums() for key, group in self._groups.items()}
+        sums = self._chi_squared, self._normalization, self._histogram
+        return PartialSums(groups, *sums, self._pointing, self._builder.counts())
+
+    def merge(self, partial):
+        """Add the PartialSums of a partition that follows on all that was added so far."""
+        self._builder.merge(partial.counts)
+        if partial.histogram is None:
+            return
+        self._pointing = partial.pointing
+        for key, sums in partial.groups.items():
+            if key not in self._groups:
+                self._groups[key] = _Group(self._transform, self._count)
+            self._groups[key].merge(sums)
+        self._add_constants(partial.chi_squared, partial.normalization, partial.histogram)
 
     def _groups_of(self, part):
         """[(key, which)]: key (beam, number of the frequency step), which boolean or None for all."""
@@ -76,7 +114,7 @@ class ReductionSums:
                 found.append(((beam, 0), which))
                 continue
             log_frequency = np.log(part.frequency)
-            number = np.rint(log_frequency / self._step_of(beam, float(part.frequency[0]))).astype(np.int64)
+            number = np.rint(log_frequency / self._step_of(beam)).astype(np.int64)
             if which is not None:
                 number = np.where(which, number, number.min() - 1)
             for step in np.unique(number if which is None else number[which]):
@@ -84,9 +122,10 @@ class ReductionSums:
                 found.append(((beam, int(step)), None if same.all() else same))
         return found
 
-    def _step_of(self, beam, frequency):
-        """Step of ln nu over which A changes by 2 BEAM_TOLERANCE at most; settled by the first visibility."""
+    def _step_of(self, beam):
+        """Step of ln nu over which A changes by 2 BEAM_TOLERANCE at most."""
         if beam not in self._steps:
+            frequency = self._reference_frequency
             x, y = self._mask.x - self._pointing[0], self._mask.y - self._pointing[1]
             change = np.abs(beam.power(x, y, 1.005 * frequency) - beam.power(x, y, 0.995 * frequency)).max() / 0.01
             self._steps[beam] = max(2.0 * BEAM_TOLERANCE / change, 1e-3) if change > BEAM_TOLERANCE else np.inf
@@ -94,9 +133,15 @@ class ReductionSums:
 
     def _count(self, u, v, vis, weight):
         """What needs no pixels: sums over a block."""
-        self._chi_squared += CompensatedSum.of(weight * (vis.real**2 + vis.imag**2))
-        self._normalization += CompensatedSum.of(2.0 * np.log(2.0 * np.pi / weight))
-        histogram = WeightHistogram.of(np.hypot(u, v), weight)
+        self._add_constants(
+            CompensatedSum.of(weight * (vis.real**2 + vis.imag**2)),
+            CompensatedSum.of(2.0 * np.log(2.0 * np.pi / weight)),
+            WeightHistogram.of(np.hypot(u, v), weight),
+        )
+
+    def _add_constants(self, chi_squared, normalization, histogram):
+        self._chi_squared += chi_squared
+        self._normalization += normalization
         self._histogram = histogram if self._histogram is None else self._histogram + histogram
 
     def _power(self, key, frequency):
@@ -187,6 +232,20 @@ class _Group:
         cells = UVCells.of(u, v, vis, weight, size)
         self._cells = cells if self._cells is None else self._cells + cells
         self._images += self._transform.images(u, v, vis, weight)
+
+    def merge(self, sums):
+        """Add GroupSums."""
+        self._images = self._images + sums.images
+        self._cells = sums.cells if self._cells is None else self._cells + sums.cells
+        self._weight += sums.weight
+        self._frequency += sums.frequency
+
+    def sums(self):
+        """The GroupSums so far."""
+        if self._pending:
+            self._flush()
+        assert isinstance(self._images, np.ndarray) and self._cells is not None
+        return GroupSums(self._images, self._cells, self._weight, self._frequency)
 
     def finish(self):
         """(kernel, dirty image at the mask pixels, uv cells, weighted mean frequency or None)."""

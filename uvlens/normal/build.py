@@ -15,6 +15,7 @@ from .accumulate import ReductionSums
 from .checks import check_field, check_same_sky, check_window
 from .choose import SourceSize, cheapest, quickest
 from .lowrank import LowRankNormalOperator
+from .partitions import Schedule, reduce_streams
 from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
 
@@ -60,24 +61,63 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
     return operator_from_reduction(reduce(data, mask, primary_beam, pixel_window, **options), method)
 
 
-def reduce(data, mask, primary_beam="auto", pixel_window=False, **options):
-    """The Reduction of data on a mask: what `normal_operator` makes its operator from, arguments as there."""
+def reduce(data, mask, primary_beam="auto", pixel_window=False, schedule=None, **options):
+    """The Reduction of data on a mask: what `normal_operator` makes its operator from, arguments as there.
+
+    Streams that can be cut are reduced in partitions; `schedule` says by whom (see `uvlens.normal.partitions`).
+    """
     if isinstance(data, collections.abc.Iterator):
         data = VisibilityStream(data)
     data_sets = [data] if isinstance(data, Visibilities | VisibilityStream | Reduction) else list(data)
     if not data_sets:
         raise InputError("normal_operator needs at least one data set")
+    is_alone = len(data_sets) == 1
+    cut = [one for one in data_sets if isinstance(one, VisibilityStream) and one.partitions]
+    reduced = iter(reduce_streams(cut, mask, primary_beam, pixel_window, options, schedule or Schedule(), is_alone))
     total = None
     for one in data_sets:
         if isinstance(one, Reduction):
             reduction = one.restrict(mask)
+        elif isinstance(one, VisibilityStream) and one.partitions:
+            reduction = next(reduced)
         else:
-            reduction = _reduce_one(one, mask, primary_beam, pixel_window, options, len(data_sets) == 1)
+            reduction = _reduce_one(one, mask, primary_beam, pixel_window, options, is_alone)
         total = reduction if total is None else total + reduction
         check_same_sky(total.observations)
     assert total is not None
     _warn_if_undersampled(total)
     return total
+
+
+def reduce_partitions(
+    partitions,
+    mask,
+    *,
+    primary_beam="auto",
+    pixel_window=False,
+    workers=None,
+    scheduler=None,
+    checkpoint=None,
+    progress=None,
+    **options,
+):
+    """The Reduction of data that are larger than memory, in threads or on a cluster, and resumed where it was stopped.
+
+        stream = uvl.stream("huge.ms", field=0)
+        reduction = uvl.reduce_partitions(stream, mask, scheduler="tcp://10.0.0.1:8786", checkpoint="huge.parts")
+        normal = uvl.normal_operator(reduction, mask)
+
+    Args:
+        partitions: VisibilityStream of a file (see `uvlens.stream`), or a list of them, one for each observation.
+        mask: Mask of N pixels.
+        primary_beam, pixel_window, options: as for `normal_operator`.
+        workers, scheduler, checkpoint, progress: see `uvlens.normal.partitions.Schedule`.
+
+    Raises:
+        InputError: as `normal_operator`; a scheduler that does not answer.
+    """
+    schedule = Schedule(workers, scheduler, checkpoint, progress)
+    return reduce(partitions, mask, primary_beam, pixel_window, schedule, **options)
 
 
 def _reduce_one(data, mask, primary_beam, pixel_window, options, is_alone):
