@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from ..threads import one_blas_thread
-from .host import evidence
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 7))
@@ -44,6 +43,8 @@ spectral_evidence_minus_null.defvjp(_forward, _backward)
 
 
 def _call(products_at, index, indices, weights, bands, allowed, start, positive, gradient):
+    from .host import evidence
+
     def call(alpha, *arrays):
         alpha = float(alpha)
         if not np.isfinite(alpha):
