@@ -126,6 +126,7 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--weighting", type=click.Choice(["natural", "uniform", "briggs"]), default="natural", show_default=True)
 @click.option("--robust", type=float, default=0.5, show_default=True, help="Of Briggs' weights, -2 (uniform) to 2.")
 @click.option("--taper", type=float, help="Smooth with a Gaussian of this full width [arcsec].")
+@click.option("--primary-beam", default="auto", show_default=True, help="Of a mosaic, as in model files: casa7m, ...")
 @click.option(
     "--weights",
     type=click.Choice(["file", "rescale"]),

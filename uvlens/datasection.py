@@ -72,7 +72,7 @@ def parse_data_entry(section, folder):
         place = section.section("pointing")
         pointing = sky_position(place.require("ra"), place.require("dec"), place.path)
         place.finish()
-    beam = _parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
+    beam = parse_beam(section.get("primary_beam", "auto"), section.name("primary_beam"), folder)
     subtract = parse_components(section.get("subtract") or [], section.name("subtract"))
     section.finish()
     given = frozenset(section.value)
@@ -164,7 +164,7 @@ def _load_field(entry, options, note, radius):
     return data
 
 
-def _parse_beam(value, name, folder):
+def parse_beam(value, name, folder):
     """ "auto", "none", "file" or a beam."""
     if isinstance(value, dict):
         inner = Section(value, name)

@@ -7,13 +7,18 @@ import numpy as np
 from .data import apply_weights
 from .describe import read_one_field, survey, windows_of
 from .errors import InputError
-from .grid import MAXIMUM_SIDE, PixelGrid
-from .imaging import make_image
+from .grid import MAXIMUM_SIDE
+from .imaging import framed_psf, make_image, picture_frame
+from .mosaicfile import mosaic_of, write_mosaic
 from .positions import positions_line, propose_positions
 
 
-def write_dirty_image(path, out, options, note, *, weights="file", cell=None, size=None, center=(0.0, 0.0), **how):
+def write_dirty_image(
+    path, out, options, note, *, weights="file", primary_beam="auto", cell=None, size=None, center=(0.0, 0.0), **how
+):
     """Write NAME.fits [Jy/beam], NAME.psf.fits and NAME.png; the facts that `uvlens image --json` prints.
+
+    Of several pointings it is the mosaic (see `uvlens.mosaicfile`).
 
     Args:
         path: of the data.
@@ -21,6 +26,7 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
         options: of the format of the data.
         note: called with sentences.
         weights: "file" or "rescale" (see `apply_weights`).
+        primary_beam: of the pointings of a mosaic, as in a model file.
         cell: pixel scale [arcsec]; None: from the longest baselines.
         size: pixels a side; None: enough for the primary beam, at most 512.
         center: East, North offset of the middle from the phase centre [arcsec].
@@ -33,6 +39,9 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
     from .wcs import write_image
 
     _check(out, cell, size)
+    pointings = mosaic_of(path, options, weights, primary_beam, note)
+    if pointings:
+        return write_mosaic(path, pointings, out, note, cell=cell, size=size, center=center, **how)
     read, remarks = read_one_field(path, options)
     data, sentence = apply_weights(read, weights)
     windows, said = windows_of(read)
@@ -43,7 +52,7 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
     if size is None:
         width = data.primary_beam_fwhm or 256 * cell
         size = int(np.clip(np.ceil(1.2 * width / cell), 64, 512))
-    dirty = make_image(data, PixelGrid((size, size), cell, center), **how)
+    dirty = make_image(data, picture_frame(size, cell, center), **how)
     cleaned, _, reach = survey(data)
     proposal = None if reach is None else propose_positions(cleaned, reach)
     base = out[: -len(".fits")]
@@ -51,7 +60,7 @@ def write_dirty_image(path, out, options, note, *, weights="file", cell=None, si
     header |= {"WEIGHTNG": _named(**how), "NOISE": dirty.noise}
     extra = {"phase_center": data.phase_center, "beam": dirty.beam, "extra": header}
     write_image(out, dirty.image, dirty.grid, unit="Jy/beam", **extra)
-    write_image(f"{base}.psf.fits", dirty.psf, dirty.psf_grid, unit="Jy/beam", **extra)
+    write_image(f"{base}.psf.fits", *framed_psf(dirty), unit="Jy/beam", **extra)
     figure = plot_data_image(dirty, f"{Path(path).name}, {_named(**how)}", reach, proposal and proposal[0])
     figure.savefig(f"{base}.png")
     beam = dirty.beam

@@ -56,6 +56,16 @@ class DirtyImage:
     noise: float
 
 
+def picture_frame(size, cell, center=(0.0, 0.0)):
+    """PixelGrid of size x size pixels of `cell` [arcsec] with `center` on a pixel, for even sizes CASA's: size / 2 + 1.
+
+    (FITS counts from 1 and from East to West: the columns of the grid, from West to East, have it at size / 2 - 1.)
+    """
+    x, y = center
+    half = 0.5 * cell if size % 2 == 0 else 0.0
+    return PixelGrid((size, size), cell, (x + half, y - half))
+
+
 def make_image(data, grid, weighting="natural", robust=0.5, taper=None):
     """DirtyImage of one data set, or of several that share a phase centre, on a grid (see `image_weights`)."""
     data_sets = data if isinstance(data, list | tuple) else [data]
@@ -70,6 +80,14 @@ def make_image(data, grid, weighting="natural", robust=0.5, taper=None):
         variance += float(np.sum(weight[one.weight > 0.0] ** 2 / one.weight[one.weight > 0.0]))
     psf /= total
     return DirtyImage(image / total, psf, grid, psf_grid, fit_beam(psf, grid.pixel_scale), variance**0.5 / total)
+
+
+def framed_psf(dirty):
+    """(psf, its grid) with as many pixels as the image, its peak where `picture_frame` has the centre."""
+    rows, columns = dirty.grid.shape
+    psf = dirty.psf[:rows, dirty.psf.shape[1] - columns :]
+    half = [0.5 * dirty.grid.pixel_scale if n % 2 == 0 else 0.0 for n in (columns, rows)]
+    return psf, PixelGrid(dirty.grid.shape, dirty.grid.pixel_scale, (half[0], -half[1]))
 
 
 def synthesized_beam(u, v, weight):

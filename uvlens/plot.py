@@ -299,6 +299,19 @@ def plot_data_image(dirty, title, reach=None, peaks=None):
     return figure
 
 
+def plot_mosaic(mosaic, beam, pointings, title):
+    """The picture of a mosaic: flat noise, and its primary beam with the pointings."""
+    figure, axes = _figure(2, 1, 5.0, 4.4)
+    grid = mosaic.grid
+    show_image(axes[0, 0], 1e3 * mosaic.image, grid, f"{title}, flat noise", "mJy/beam")
+    draw_beam(axes[0, 0], beam, grid)
+    show_image(axes[0, 1], mosaic.primary_beam, grid, "primary beam of the mosaic", "", limits=(0, 1), cmap="viridis")
+    axes[0, 1].contour(grid.x_axis, grid.y_axis, mosaic.primary_beam, levels=[0.2, 0.5], colors="white", linewidths=0.8)
+    for x, y in pointings:
+        axes[0, 1].plot(x, y, "+", color="white", markersize=9)
+    return figure
+
+
 def _moved(grid, bounds):
     """The same grid about the middle of (West, East, South, North)."""
     middle = (0.5 * (bounds[0] + bounds[1]), 0.5 * (bounds[2] + bounds[3]))
