@@ -32,11 +32,8 @@ def device_likelihood(model):
     """ln E - ln E_null through the code of accelerators, whatever this machine has."""
 
     def likelihood(vector):
-        filled = model.parameters.fill(vector)
-        mapper, geometry = model.trace(filled["lens"])
-        lam, log_det = model._prior(filled, mapper, geometry)
+        mapper, bands, log_det = model.linear_problem(vector)
         everywhere = jnp.ones(model.n_source, bool)
-        bands = lam * model.prior_bands
         arguments = (model.normal, mapper.indices, mapper.weights, bands, everywhere, everywhere)
         return _on_device(*arguments, positive=model.pixel_source.positive, gradient=False)[0] + 0.5 * log_det
 

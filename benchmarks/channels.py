@@ -20,7 +20,7 @@ import numpy as np
 import uvlens as uvl
 from uvlens.benchmark import machine
 from uvlens.compiled import Compiled
-from uvlens.inversion import host, log_evidence_minus_null
+from uvlens.inversion import host
 from uvlens.normal import operator_from_reduction, reduce
 from uvlens.normal.shared import share_curvature
 from uvlens.nufft import type2
@@ -54,12 +54,7 @@ def channels(n, mask, snr=40.0, n_visibilities=100_000, width=4e5):
 
 def log_evidence(model, vector):
     """ln E - ln E_null of all channels."""
-    mapper, geometry = model.trace(model.lens(vector))
-    lam, log_det_h = model._prior(model.parameters.fill(vector), mapper, geometry)
-    everywhere = jnp.ones(model.n_source, bool)
-    arguments = mapper.indices, mapper.weights, lam * model.prior_bands, everywhere, everywhere
-    value = log_evidence_minus_null(model.normal, *arguments, model.pixel_source.positive)
-    return value + 0.5 * model.normal.n_channels * log_det_h
+    return model.log_evidence_minus_null(vector)
 
 
 def model_of(reduction, case, positive, method="auto"):
@@ -73,10 +68,9 @@ def model_of(reduction, case, positive, method="auto"):
 
 def steps(model):
     """Decompositions of the positive solves, channel by channel."""
-    mapper, geometry = model.trace(model.lens(VECTOR))
-    lam, _ = model._prior(model.parameters.fill(VECTOR), mapper, geometry)
+    mapper, bands, _ = model.linear_problem(VECTOR)
     everywhere = np.ones(model.n_source, bool)
-    arrays = (np.asarray(a) for a in (mapper.indices, mapper.weights, lam * model.prior_bands))
+    arrays = (np.asarray(a) for a in (mapper.indices, mapper.weights, bands))
     found = host.evidence(
         model.normal.products, model.normal.reduction.dirty_image, *arrays, everywhere, everywhere, True, False
     )

@@ -22,7 +22,7 @@ from adaptive import SmoothAdaptiveMesh
 
 import uvlens as uvl
 from uvlens.benchmark import machine, simulated_visibilities, time_calls
-from uvlens.inversion import bands_from_matrix, host
+from uvlens.inversion import host
 from uvlens.normal import operator_from_reduction
 from uvlens.normal.sparse import SparseLens
 from uvlens.threads import one_blas_thread
@@ -56,11 +56,11 @@ def data_and_mask(folder, case):
 
 def profile(model, vector):
     """Milliseconds of the parts of one positive evaluation on the host (smallest of seven)."""
-    mapper, _, matrix, _ = model._linear_problem(vector)
+    mapper, bands, _ = model.linear_problem(vector)
     indices, weights = np.asarray(mapper.indices), np.asarray(mapper.weights)
-    trace = jax.jit(lambda v: model.trace(model.lens(v))[0].weights)
+    trace = jax.jit(lambda v: model.linear_problem(v)[0].weights)
     lens, products = SparseLens.of(indices, weights, model.n_source), model.normal.products
-    bands = bands_from_matrix(np.asarray(matrix))
+    bands = np.asarray(bands)
     everywhere, dirty = np.ones(model.n_source, bool), np.asarray(model.normal.dirty_image)
 
     def evidence(positive, gradient):

@@ -342,3 +342,23 @@ def test_mosaic_is_casas(casa, data_folder):
     off = (mosaic.image[:, ::-1] - expected)[inside] / expected[inside].max()
     assert np.abs(off).max() < 4e-3 and off.std() < 1e-3
     assert np.abs(mosaic.primary_beam[:, ::-1] - beam)[inside].max() < 0.02
+
+
+def test_large_data_are_sampled_from_several_places(tmp_path, monkeypatch):
+    """Of a set too large to be held `info` looks at parts, and says how many there are."""
+    pytest.importorskip("arcae")
+    import uvlens.data.files
+    import uvlens.data.rows
+    import uvlens.describe
+
+    data = observation(((0.3, -0.2, 0.5),), 0.05)
+    data.write(tmp_path / "a.ms")
+    whole = describe_data(tmp_path / "a.ms", {})
+    monkeypatch.setattr(uvlens.data.files, "LARGEST_IN_MEMORY", 100)
+    monkeypatch.setattr(uvlens.data.rows, "PARTITION", max(1, len(data) // 8))
+    monkeypatch.setattr(uvlens.describe, "_SAMPLE", len(data) // 2)
+    sampled = describe_data(tmp_path / "a.ms", {})
+    assert sampled["n_visibilities"] == whole["n_visibilities"]
+    assert np.isclose(sampled["sensitivity_jy_beam"], whole["sensitivity_jy_beam"], rtol=0.05)
+    assert any("several places" in remark for remark in sampled["warnings"])
+    assert np.isclose(sampled["beam"]["bmaj"], whole["beam"]["bmaj"], rtol=0.3)

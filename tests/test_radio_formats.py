@@ -207,19 +207,30 @@ def test_without_a_casacore_library_the_line_says_what_to_install(tmp_path, monk
     assert result.exit_code == 2 and "pip install 'uvlens[ms]'" in result.stderr
 
 
-@pytest.mark.realdata
-def test_point_of_casa(casa):
-    """1 Jy at East +1.0, North +0.5, the w term included, to 1e-7 (float32 visibilities)."""
-    from uvlens.data.tables import Table
+def component(data, flux, x, y, major=0.0, minor=0.0, angle=0.0):
+    """A Gaussian [Jy, arcsec, deg East of North], w term of its centre included; a point where it has no width."""
+    l, m = x * reference.ARCSEC, y * reference.ARCSEC
+    sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
+    along = (data.u * sine + data.v * cosine) * major * reference.ARCSEC
+    across = (data.u * cosine - data.v * sine) * minor * reference.ARCSEC
+    phase = data.u * l + data.v * m + data.w * (np.sqrt(1.0 - l**2 - m**2) - 1.0)
+    return flux * np.exp(-(np.pi**2) * (along**2 + across**2) / (4.0 * np.log(2.0)) + 2j * np.pi * phase)
 
-    data = uvl.read(casa / "point.ms", field=0)
-    main_table = Table(casa / "point.ms")
-    columns = {key: main_table.column(key) for key in ("UVW", "FIELD_ID", "DATA_DESC_ID", "ANTENNA1", "ANTENNA2")}
-    order = [np.flatnonzero((columns["FIELD_ID"] == 0) & (columns["DATA_DESC_ID"] == d)) for d in (0, 1)]
-    w = np.repeat(columns["UVW"][np.concatenate(order), 2], 2) * data.frequency / C
-    l, m = 1.0 * reference.ARCSEC, 0.5 * reference.ARCSEC
-    expected = np.exp(2j * np.pi * (data.u * l + data.v * m + w * (np.sqrt(1.0 - l**2 - m**2) - 1.0)))
-    assert np.abs(data.vis - expected).max() < 2e-7
+
+@pytest.mark.realdata
+def test_components_of_casa(casa, data_folder):
+    """A point and a Gaussian, w term included: to 1e-7 through the set (float32 visibilities), 5e-6 through UVFITS.
+
+    CASA keeps the Gaussian's minor axis and angle with 5e-7 arcsec and 1.4e-5 deg of its own.
+    """
+    point, gaussian = (uvl.read(casa / "point.ms", field=field) for field in (0, 1))
+    assert np.abs(point.vis - component(point, 1.0, 1.0, 0.5)).max() < 1e-7
+    stated = component(gaussian, 2.0, -0.4, 0.3, 1.2, 0.6, 40.0)
+    assert np.abs(gaussian.vis - stated).max() < 2.0 * 8e-7
+    kept = component(gaussian, 2.0, -0.4, 0.3, 1.2 - 6.3e-8, 0.6 + 5.15e-7, 40.0 - 1.415e-5)
+    assert np.abs(gaussian.vis - kept).max() < 2.0 * 1e-7
+    other = uvl.read(data_folder / "casa" / "point.uvfits")
+    assert np.abs(other.vis - component(other, 1.0, 1.0, 0.5)).max() < 5e-6
 
 
 @pytest.mark.realdata

@@ -7,7 +7,16 @@ import numpy as np
 
 from .conventions import ARCSEC, SPEED_OF_LIGHT
 from .convert import describe_compressed
-from .data import fields_of, has_fields, is_compressed, largest_field, read, weight_factor
+from .data import (
+    VisibilityStream,
+    fields_of,
+    has_fields,
+    is_compressed,
+    largest_field,
+    read,
+    read_or_stream,
+    weight_factor,
+)
 from .data.fields import field_centers
 from .data.weightwords import explain_factor
 from .emission import clean, dirty_sums, survey_grid
@@ -16,6 +25,8 @@ from .outside import emission_radius
 from .positions import propose_positions
 from .primarybeam import MixedBeam
 
+_SAMPLE = 4_000_000
+"""Visibilities that are looked at of data too large to be held."""
 _EARTH = 7.292e-5
 """rad/s."""
 
@@ -32,7 +43,7 @@ def describe_data(path, options):
     """
     if is_compressed(path):
         return describe_compressed(path)
-    data, remarks = read_one_field(path, options)
+    data, n_visibilities, remarks = _sampled(*read_one_field(path, options, read_or_stream))
     good = data.unflagged()
     windows, said = windows_of(data)
     beam = synthesized_beam(good.u, good.v, good.weight)
@@ -42,8 +53,8 @@ def describe_data(path, options):
     facts = {
         "file": Path(path).name,
         "name": data.name,
-        "n_visibilities": len(data),
-        "n_flagged": len(data) - len(good),
+        "n_visibilities": n_visibilities,
+        "n_flagged": round((len(data) - len(good)) * n_visibilities / len(data)),
         "fields": sorted(named) or field,
         "field_names": list(named.values()) or None,
         "field": field,
@@ -60,7 +71,7 @@ def describe_data(path, options):
         "uv_range": [float(good.uv_distance.min()), float(good.uv_distance.max())],
         "uv_range_m": _range_in_metres(good),
         "beam": {"bmaj": beam.major, "bmin": beam.minor, "bpa": beam.position_angle},
-        "sensitivity_jy_beam": good.sensitivity,
+        "sensitivity_jy_beam": good.sensitivity * (len(data) / n_visibilities) ** 0.5,
         "suggested_pixel_scale": good.suggested_pixel_scale(),
         "largest_scale": _largest_scale(good),
     }
@@ -75,13 +86,23 @@ def _centers(path):
     return {str(n): {"ra": float(ra), "dec": float(dec)} for n, (ra, dec) in known.items()}
 
 
-def read_one_field(path, options):
+def read_one_field(path, options, read=read):
     """(data, remarks); where a file has several fields and none was named, the one with the most data."""
     if "field" in options or not has_fields(path):
         return read(path, **options), []
     name, listed = largest_field(path)
     remarks = [f"several fields: {listed}; this is {name}, --field says another"] if listed else []
     return read(path, field=name, **options), remarks
+
+
+def _sampled(data, remarks):
+    """(Visibilities, how many there are, remarks): of data too large to be held a sample from several places."""
+    if not isinstance(data, VisibilityStream):
+        return data, len(data), remarks
+    sample, total = data.sample(_SAMPLE), data.expected_count
+    said = "more" if total is None else f"about {total:,}"
+    remarks = [*remarks, f"{len(sample):,} of {said} visibilities were looked at, from several places in the file"]
+    return sample, total or len(sample), remarks
 
 
 def windows_of(data):

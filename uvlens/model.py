@@ -224,6 +224,12 @@ class Model(eqx.Module):
         """That of the first sky."""
         return self.strengths(vector)[0]
 
+    def linear_problem(self, vector):
+        """(mapper, bands of H, ln det H) of the first sky at a physical vector (n,): what its evidence is made of."""
+        sky, component, mapper, geometry = self._traced(vector)[0]
+        lam, log_det_h = sky.prior(component, mapper, geometry)
+        return mapper, lam * sky.prior_bands, log_det_h
+
     def inversions(self, vector):
         """[Reconstruction] of every channel of every sky at a physical vector (n,), in order."""
         found = []

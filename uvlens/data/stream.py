@@ -117,11 +117,28 @@ class VisibilityStream:
             total += len(part)
             if total >= n:
                 break
-        arrays = {}
-        for field in dataclasses.fields(Visibilities):
-            if isinstance(getattr(parts[0], field.name), np.ndarray):
-                arrays[field.name] = np.concatenate([getattr(part, field.name) for part in parts])[:n]
-        return dataclasses.replace(parts[0], **arrays)
+        return _joined(parts, n)
+
+    def sample(self, n, places=4):
+        """About n visibilities, from as many places in the data as there are partitions, at most `places`."""
+        if len(self.partitions) < 2:
+            return self.head(n)
+        chosen = np.unique(np.linspace(0, len(self.partitions) - 1, places).round().astype(int))
+        parts = []
+        for i in chosen:
+            taken = 0
+            for part in self.partitions[i].parts():
+                if isinstance(part, Visibilities):
+                    parts.append(part if self._name is None else dataclasses.replace(part, name=self._name))
+                    taken += len(part)
+                if taken >= n / len(chosen):
+                    break
+        return _joined(parts, n) if parts else self.head(n)
+
+    @property
+    def expected_count(self):
+        """About how many visibilities there are, None where that is not known."""
+        return sum(partition.n_visibilities for partition in self.partitions) or None
 
     def with_weights_scaled(self, factor):
         """The same stream with every weight multiplied by `factor` (> 0)."""
@@ -156,6 +173,15 @@ class VisibilityStream:
     def primary_beam_fwhm(self):
         """At the mean frequency of the first part [arcsec], or None."""
         return self.first().primary_beam_fwhm
+
+
+def _joined(parts, n):
+    """At most n visibilities of parts as one."""
+    arrays = {}
+    for field in dataclasses.fields(Visibilities):
+        if isinstance(getattr(parts[0], field.name), np.ndarray):
+            arrays[field.name] = np.concatenate([getattr(part, field.name) for part in parts])[:n]
+    return dataclasses.replace(parts[0], **arrays)
 
 
 def _with_weights_scaled(part, factor):
