@@ -1,5 +1,6 @@
 """`uvlens info`: the facts of a data set, and the page that shows them."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from .conventions import ARCSEC, SPEED_OF_LIGHT
 from .convert import describe_compressed
 from .data import (
     VisibilityStream,
+    chosen_fields,
     fields_of,
     has_fields,
     is_compressed,
@@ -20,6 +22,7 @@ from .data import (
 from .data.fields import field_centers
 from .data.weightwords import explain_factor
 from .emission import clean, dirty_sums, survey_grid
+from .errors import InputError
 from .imaging import synthesized_beam
 from .outside import emission_radius
 from .positions import propose_positions
@@ -91,8 +94,13 @@ def read_one_field(path, options, read=read):
     if "field" in options or not has_fields(path):
         return read(path, **options), []
     name, listed = largest_field(path)
-    remarks = [f"several fields: {listed}; this is {name}, --field says another"] if listed else []
-    return read(path, field=name, **options), remarks
+    data, remarks = read(path, field=name, **options), []
+    if listed:
+        remarks = [f"several fields: {listed}; this is {name}, --field says another"]
+        with contextlib.suppress(InputError):
+            chosen_fields(path, None, data.primary_beam_fwhm)
+            remarks = [f"a mosaic, which images and fits take as one: {listed}; this is {name}, --field says another"]
+    return data, remarks
 
 
 def _sampled(data, remarks):

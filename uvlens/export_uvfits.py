@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 
-from .data import uvfits
+from .data import uvfits_tables
 from .datasection import fields_of_entry
 from .errors import InputError
 from .export_set import BLOCK, PARALLEL, beam_of_entry, coordinates
@@ -22,20 +22,20 @@ def write_uvfits(path, out, entries, what, predict):
         tables = {hdu.name: hdu for hdu in file[1:]}
         if header["BITPIX"] > 0:
             raise InputError(f"{path}: visibilities kept as scaled integers cannot be replaced; export to .npz")
-        axes, location = uvfits._axes(path, header), (file.fileinfo(0) or {})["datLoc"]
-        hands = [i for i, hand in enumerate(uvfits._hands(header, axes)) if hand in PARALLEL]
-        names = uvfits._parameters(path, groups)
-        diameters = uvfits._diameters(tables)
+        axes, location = uvfits_tables.axes_of(path, header), (file.fileinfo(0) or {})["datLoc"]
+        hands = [i for i, hand in enumerate(uvfits_tables.hands_of(header, axes)) if hand in PARALLEL]
+        names = uvfits_tables.parameters_of(path, groups)
+        diameters = uvfits_tables.diameters_of(tables)
         jobs = []
         for entry in entries:
             beam = beam_of_entry(entry, diameters)
             for field in fields_of_entry(entry):
-                center, number = uvfits._source(path, (field,), groups, tables, header)
+                center, number = uvfits_tables.source_of(path, (field,), groups, tables, header)
                 rows = np.arange(len(groups))
                 if number is not None:
                     rows = np.flatnonzero(np.asarray(groups.par("SOURCE")).astype(int) == number)
-                parameters = {key: uvfits._values(groups, name)[rows] for key, name in names.items()}
-                frequency = uvfits._frequencies(header, tables, axes, parameters)[0]
+                parameters = {key: uvfits_tables.values_of(groups, name)[rows] for key, name in names.items()}
+                frequency = uvfits_tables.frequencies_of(header, tables, axes, parameters)[0]
                 jobs.append(
                     (rows, parameters, frequency, {"phase_center": center, "primary_beam": beam, "name": path.name})
                 )
@@ -67,7 +67,7 @@ def _replace_groups(path, header, location, axes, hands, jobs, what, predict):
             part = slice(start, start + size)
             one = {key: values[part] for key, values in parameters.items()}
             seconds = [one.get(key) for key in ("UU", "VV", "WW")]
-            data = coordinates(*seconds, np.ascontiguousarray(frequency[part]), *uvfits._antennas(one), **head)
+            data = coordinates(*seconds, np.ascontiguousarray(frequency[part]), *uvfits_tables.antennas_of(one), **head)
             vis = predict(data).reshape(frequency[part].shape)
             for hand in hands:
                 for i, values in enumerate((vis.real, vis.imag)):
