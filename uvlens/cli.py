@@ -7,6 +7,7 @@ import warnings
 import click
 
 from . import __version__
+from .cli_options import averaging_options, read_options, reduction_options, selection_keys, selection_options
 from .errors import InputError, UVLensWarning
 
 
@@ -53,40 +54,6 @@ def _print_json(value):
     click.echo(to_json(value))
 
 
-_SELECTION = (
-    ("--field", "Number or name of the field."),
-    ("--spw", "Spectral windows: 0,1 or 0~3 or names."),
-    ("--scan", "Scans: 1,2 or 5~9."),
-    ("--channel", "Channels: 0~5, or 0:1~5,1:3~8 for those of windows 0 and 1."),
-    ("--time", "START~END, in seconds of the file or as 2016/07/22/09:00:00~09:30:00."),
-    ("--baseline", "Antennas A,B; pairs A&B; !A leaves out; numbers or names."),
-    ("--uvrange", "SHORTEST~LONGEST in wavelengths, or 0~500klambda."),
-    ("--column", "Of a measurement set: DATA, CORRECTED_DATA, ...; default: the corrected one."),
-)
-
-
-def _selection(command):
-    """The options that choose among the data of a file, where it has the information."""
-    hands = click.Choice(["both", "any", "XX", "YY", "RR", "LL"])
-    command = click.option("--stokes", type=hands, help="Hands that must be unflagged, or one alone; default: both.")(
-        command
-    )
-    for name, help_text in reversed(_SELECTION):
-        command = click.option(name, *(["--antenna", "baseline"] if name == "--baseline" else []), help=help_text)(
-            command
-        )
-    return command
-
-
-def _reduction(command):
-    """The options that say who reduces data larger than memory."""
-    command = click.option("--scheduler", help="Address of a dask scheduler whose workers reduce data in partitions.")(
-        command
-    )
-    workers = click.IntRange(min=1)
-    return click.option("--workers", type=workers, help="Partitions that are reduced at once; default 2.")(command)
-
-
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="uvlens")
 def main():
@@ -109,14 +76,14 @@ def demo(out, as_json):
 @click.argument("data")
 @click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
-@_selection
+@selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(data, sign, uv_unit, as_json, **selection):
     """What is in a file of visibilities."""
     from .describe import describe_data
     from .infopage import info_page
 
-    facts = describe_data(data, _read_options(sign, uv_unit, **selection))
+    facts = describe_data(data, read_options(sign, uv_unit, **selection))
     _print_json(facts) if as_json else click.echo(info_page(facts))
 
 
@@ -139,32 +106,17 @@ def info(data, sign, uv_unit, as_json, **selection):
 @click.option("--center", type=float, nargs=2, default=(0.0, 0.0), help="East, North offset of the middle [arcsec].")
 @click.option("--sign", help="Of a FITS triplet: casa or pyautolens.")
 @click.option("--uv-unit", help="Of a text table: lambda or m.")
-@_selection
+@selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print beam, noise and peak as JSON.")
 def image(data, out, sign, uv_unit, as_json, **settings):
     """Dirty image and beam of a file of visibilities."""
     from .dirty import write_dirty_image
 
-    selection = {key: settings.pop(key) for key in (*_selection_keys(), "stokes")}
-    options = _read_options(sign, uv_unit, **selection)
+    selection = {key: settings.pop(key) for key in (*selection_keys(), "stokes")}
+    options = read_options(sign, uv_unit, **selection)
     facts = write_dirty_image(data, out, options, _note, **settings)
     if as_json:
         _print_json(facts)
-
-
-def _averaging(command):
-    """The options of averages."""
-    for option in (
-        click.option(
-            "--centroid", type=click.Choice(["all", "weighted"]), help="Of bins flagged in part; default: weighted."
-        ),
-        click.option("--smearing", type=float, help="Largest loss of amplitude at --radius; auto: 0.001."),
-        click.option("--baseline-average", is_flag=True, help="Each baseline as long as --smearing lets it."),
-        click.option("--channel-average", metavar="N|WIDTH|spw|auto", help='Channels in a bin, or "10 MHz".'),
-        click.option("--time-average", metavar="SECONDS|auto", help="Length of a bin."),
-    ):
-        command = option(command)
-    return command
 
 
 @main.command()
@@ -188,9 +140,9 @@ def _averaging(command):
 @click.option("--out-uv-unit", help="Of OUT, a text table: lambda (default) or m.")
 @click.option("--precision", help="Of OUT.uvfits: single (default; CASA reads it) or double.")
 @click.option("--telescope", help="Of OUT.uvfits or OUT.npz: its name.")
-@_averaging
-@_selection
-@_reduction
+@averaging_options
+@selection_options
+@reduction_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def convert(paths, as_json, sign, uv_unit, frequency, wavelength, **settings):
     """Between file formats; OUT.uvlens is the compressed data set: all that a fit on one mask needs.
@@ -223,8 +175,8 @@ def convert(paths, as_json, sign, uv_unit, frequency, wavelength, **settings):
     from .convert import convert as run
     from .convert import describe_conversion
 
-    selection = {key: settings.pop(key) for key in (*_selection_keys(), "stokes")}
-    options = _read_options(sign, uv_unit, **selection)
+    selection = {key: settings.pop(key) for key in (*selection_keys(), "stokes")}
+    options = read_options(sign, uv_unit, **selection)
     options |= {k: v for k, v in {"frequency": frequency, "wavelength": wavelength}.items() if v is not None}
     facts = run(paths, options, settings, _note)
     _print_json(facts) if as_json else click.echo(describe_conversion(facts))
@@ -284,7 +236,7 @@ def evaluate(model, settings, gradient, operator, memory, as_json):
 @click.option("--out", help="Folder for the results; required unless --show-model.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder.")
 @click.option("--show-model", is_flag=True, help="Print the parameters with their priors, and stop.")
-@_reduction
+@reduction_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def fit(model, out, resume, show_model, workers, scheduler, as_json):
     """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html."""
@@ -340,18 +292,6 @@ def report(directory):
     from .report import write_report
 
     _note(f"{write_report(directory)}")
-
-
-def _selection_keys():
-    return [name.removeprefix("--") for name, _ in _SELECTION]
-
-
-def _read_options(sign, uv_unit, **selection):
-    from .data.selection import KEYS, Selection
-
-    Selection.of(**{key: value for key, value in selection.items() if key in KEYS})
-    options = {"sign": sign, "uv_unit": uv_unit, **selection}
-    return {key: value for key, value in options.items() if value is not None}
 
 
 if __name__ == "__main__":

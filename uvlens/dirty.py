@@ -35,7 +35,7 @@ def write_dirty_image(
     Raises:
         InputError: before anything is written.
     """
-    from .plot import plot_data_image
+    from .plot_data import plot_data_image
     from .wcs import write_image
 
     _check(out, cell, size)

@@ -41,7 +41,7 @@ def mosaic_of(path, options, weights, primary_beam, note):
 
 def write_mosaic(path, data_sets, out, note, *, cell=None, size=None, center=(0.0, 0.0), **how):
     """Write NAME.fits (flat noise), NAME.pb.fits, NAME.psf.fits and NAME.png; the facts that `--json` prints."""
-    from .plot import plot_mosaic
+    from .plot_data import plot_mosaic
     from .wcs import write_image
 
     data_sets = [one.unflagged() for one in data_sets]

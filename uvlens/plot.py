@@ -17,7 +17,7 @@ SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 DATA_COLOR, MODEL_COLOR = "#1f4e79", "#c8553d"
 
 
-def _figure(columns, rows=1, width=3.9, height=3.6):
+def figure_of(columns, rows=1, width=3.9, height=3.6):
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -56,7 +56,7 @@ def draw_beam(axes, beam, grid):
     axes.add_patch(Ellipse((x, y), beam.major, beam.minor, angle=90.0 - beam.position_angle, **style))
 
 
-def _draw_curves(axes, curves, **style):
+def draw_curves(axes, curves, **style):
     for curve in curves:
         axes.plot(curve[:, 0], curve[:, 1], **style)
 
@@ -81,7 +81,7 @@ def dirty_images(model, inversion):
 def plot_dirty(model, inversion, lens):
     """Dirty data, model and residual on one colour scale, and the residual in units of the noise."""
     data, fitted, grid, beam, noise = dirty_images(model, inversion)
-    figure, axes = _figure(2, 2, 5.0, 4.4)
+    figure, axes = figure_of(2, 2, 5.0, 4.4)
     limits = (min(data.min(), fitted.min()), max(data.max(), fitted.max()))
     residual = data - fitted
     for axis, image, title in zip(axes.flat, (data, fitted, residual), ("data", "model", "data - model, same scale")):
@@ -100,7 +100,7 @@ def plot_dirty(model, inversion, lens):
         if steps:
             axis.contour(x, y, image / noise, levels=steps, colors="white", linewidths=0.4, alpha=0.7)
     curves = lens_curves(model, lens)
-    _draw_curves(axes[0, 1], curves, color="cyan", linewidth=0.9)
+    draw_curves(axes[0, 1], curves, color="cyan", linewidth=0.9)
     for axis in axes.flat:
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
@@ -121,14 +121,14 @@ def plot_source(model, inversion, geometry, lens):
     """Reconstructed source with caustics, and its signal to noise."""
     brightness, error, grid = source_images(model, inversion, geometry)
     inside = caustics(lens, lens_curves(model, lens))
-    figure, axes = _figure(2, 1, 5.0, 4.4)
+    figure, axes = figure_of(2, 1, 5.0, 4.4)
     show_image(axes[0, 0], 1e3 * brightness, grid, "source", "mJy/arcsec$^2$")
     ratio = brightness / np.where(error > 0.0, error, np.inf)
     show_image(axes[0, 1], ratio, grid, "source S/N", "brightness / error", limits=(0.0, ratio.max()), cmap="viridis")
     if ratio.max() > 3.0:
         axes[0, 1].contour(grid.x_axis, grid.y_axis, ratio, levels=[3.0], colors="white", linewidths=0.9)
     for axis in axes.flat:
-        _draw_curves(axis, inside, color="cyan", linewidth=0.9)
+        draw_curves(axis, inside, color="cyan", linewidth=0.9)
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)
@@ -138,11 +138,11 @@ def plot_source(model, inversion, geometry, lens):
 def plot_image_plane(model, inversion, lens):
     """Model sky with critical curves, and the magnification."""
     mask = model.normal.mask
-    figure, axes = _figure(2, 1, 5.0, 4.4)
+    figure, axes = figure_of(2, 1, 5.0, 4.4)
     image = mask.to_image(1e3 * np.asarray(inversion.image) / mask.grid.pixel_area, outside=np.nan)
     show_image(axes[0, 0], image, mask.grid, "model sky and critical curves", "mJy/arcsec$^2$")
     curves = lens_curves(model, lens)
-    _draw_curves(axes[0, 0], curves, color="cyan", linewidth=0.9)
+    draw_curves(axes[0, 0], curves, color="cyan", linewidth=0.9)
     fine = PixelGrid((300, 300), (mask.grid.extent[1] - mask.grid.extent[0]) / 300, mask.grid.center)
     x, y = fine.coordinates()
     magnification = 1.0 / np.abs(np.asarray(lens.inverse_magnification(x, y)))
@@ -200,7 +200,7 @@ def plot_residual_histogram(model, inversion):
     _, _, vis, weight = all_cells(model.normal.reduction)
     residual = (vis - np.concatenate(model_cells(model, inversion))) * np.sqrt(weight)
     values = np.concatenate([residual.real, residual.imag])
-    figure, axes = _figure(1, 1, 5.0, 3.6)
+    figure, axes = figure_of(1, 1, 5.0, 3.6)
     axis = axes[0, 0]
     edges = np.linspace(-5.0, 5.0, 61)
     axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} real numbers")
@@ -260,59 +260,3 @@ def plot_traces(samples, names, n_chains):
         axis.tick_params(labelsize=7)
     axes[-1].set_xlabel("draw")
     return figure
-
-
-def plot_data_image(dirty, title, reach=None, peaks=None):
-    """The picture of `uvlens image`: the field, its emission from close by, the beam.
-
-    Args:
-        dirty: DirtyImage.
-        title: of the field.
-        reach: radius about (0, 0) that holds the emission [arcsec], or None.
-        peaks: proposed image positions (`positions.Peak`), or None.
-    """
-    figure, axes = _figure(3, 1, 5.0, 4.4)
-    grid = dirty.grid
-    show_image(axes[0, 0], 1e3 * dirty.image, grid, title, "mJy/beam")
-    west, east, south, north = grid.extent
-    width = 1.3 * reach if reach is not None else 0.25 * (east - west)
-    bounds = (max(west, -width), min(east, width), max(south, -width), min(north, width))
-    if not (bounds[0] < bounds[1] and bounds[2] < bounds[3]):
-        bounds = grid.extent
-    x, y = grid.x_axis, grid.y_axis
-    rows = (y >= bounds[2]) & (y <= bounds[3])
-    columns = (x >= bounds[0]) & (x <= bounds[1])
-    part = dirty.image[np.ix_(rows, columns)] if rows.any() and columns.any() else dirty.image
-    limits = (1e3 * float(part.min()), 1e3 * float(part.max()))
-    name = f"the emission, noise {1e6 * dirty.noise:.3g} $\\mu$Jy/beam" if reach is not None else "the middle"
-    show_image(axes[0, 1], 1e3 * dirty.image, grid, name, "mJy/beam", limits=limits)
-    axes[0, 1].set_xlim(bounds[1], bounds[0])
-    axes[0, 1].set_ylim(bounds[2], bounds[3])
-    close = PixelGrid((1, 1), min(bounds[1] - bounds[0], bounds[3] - bounds[2]))
-    draw_beam(axes[0, 1], dirty.beam, _moved(close, bounds))
-    for one in peaks or ():
-        axes[0, 1].plot(one.x, one.y, "+", color="cyan", markersize=9)
-    half = min(6.0 * dirty.beam.major, 0.5 * (east - west))
-    show_image(axes[0, 2], dirty.psf, dirty.psf_grid, "synthesised beam", "", cmap="viridis")
-    axes[0, 2].set_xlim(half, -half)
-    axes[0, 2].set_ylim(-half, half)
-    return figure
-
-
-def plot_mosaic(mosaic, beam, pointings, title):
-    """The picture of a mosaic: flat noise, and its primary beam with the pointings."""
-    figure, axes = _figure(2, 1, 5.0, 4.4)
-    grid = mosaic.grid
-    show_image(axes[0, 0], 1e3 * mosaic.image, grid, f"{title}, flat noise", "mJy/beam")
-    draw_beam(axes[0, 0], beam, grid)
-    show_image(axes[0, 1], mosaic.primary_beam, grid, "primary beam of the mosaic", "", limits=(0, 1), cmap="viridis")
-    axes[0, 1].contour(grid.x_axis, grid.y_axis, mosaic.primary_beam, levels=[0.2, 0.5], colors="white", linewidths=0.8)
-    for x, y in pointings:
-        axes[0, 1].plot(x, y, "+", color="white", markersize=9)
-    return figure
-
-
-def _moved(grid, bounds):
-    """The same grid about the middle of (West, East, South, North)."""
-    middle = (0.5 * (bounds[0] + bounds[1]), 0.5 * (bounds[2] + bounds[3]))
-    return PixelGrid(grid.shape, grid.pixel_scale, middle)

@@ -5,7 +5,7 @@ import numpy as np
 
 from .conventions import SPEED_OF_LIGHT
 from .lens import caustics
-from .plot import DIVERGING, _draw_curves, _figure, lens_curves, show_image
+from .plot import DIVERGING, draw_curves, figure_of, lens_curves, show_image
 from .products import channel_frequencies, dirty_residual, source_images
 
 _MOST = 12
@@ -34,13 +34,13 @@ def plot_channels(model, members):
         brightness, _, grid = source_images(model.only(members[c].sky), inversion, members[c].geometry)
         pictures.append((data, left, 1e3 * brightness))
     top = [max(np.nanmax(picture[i]) for picture in pictures) for i in (0, 2)]
-    figure, axes = _figure(len(shown), 3, 2.9, 2.7)
+    figure, axes = figure_of(len(shown), 3, 2.9, 2.7)
     for column, (c, (data, left, source)) in enumerate(zip(shown, pictures)):
         title = f"{frequencies[c] / 1e9:.4f} GHz\n{velocity[c]:+.0f} km/s"
         show_image(axes[0, column], data, mask.grid, title, "dirty / noise", limits=(-3.0, top[0]))
         show_image(axes[1, column], left, mask.grid, "", "residual / noise", limits=(-5.0, 5.0), cmap=DIVERGING)
         show_image(axes[2, column], source, grid, "", "mJy/arcsec$^2$", limits=(0.0, top[1]))
-        _draw_curves(axes[2, column], inside, color="cyan", linewidth=0.7)
+        draw_curves(axes[2, column], inside, color="cyan", linewidth=0.7)
         west, east, south, north = grid.extent
         axes[2, column].set_xlim(east, west)
         axes[2, column].set_ylim(south, north)
@@ -75,12 +75,12 @@ def plot_moments(model, members):
     total, mean, grid = moments(model, members)
     lens = model.lens(jnp.zeros(0))
     inside = caustics(lens, lens_curves(model, lens))
-    figure, axes = _figure(2, 1, 5.0, 4.4)
+    figure, axes = figure_of(2, 1, 5.0, 4.4)
     show_image(axes[0, 0], 1e3 * total, grid, "integrated source", "mJy/arcsec$^2$ km/s")
     largest = np.nanmax(np.abs(mean)) if np.isfinite(mean).any() else 1.0
     show_image(axes[0, 1], mean, grid, "mean velocity", "km/s", limits=(-largest, largest), cmap=DIVERGING)
     for axis in axes.flat:
-        _draw_curves(axis, inside, color="black", linewidth=0.8)
+        draw_curves(axis, inside, color="black", linewidth=0.8)
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)
