@@ -37,7 +37,7 @@ def observed(index, n=400, seed=0, snr=20.0):
 class Plane:
     """The one method of an ImagePlane that sky_operators calls."""
 
-    def reduce(self, data_sets, mask):
+    def reduce(self, data_sets, mask, schedule=None):
         return reduce(data_sets, mask)
 
 
