@@ -248,7 +248,7 @@ def test_wrong_targets_and_columns_are_one_line(fitted, tmp_path, monkeypatch):
         ([fit, *own, "--column", "WEIGHT"], "holds no visibilities"),
         ([fit, *own, "--column", "A B"], "no name for a column"),
         ([fit, tmp_path / "nowhere" / "a.ms"], "there is no folder"),
-        ([fit, tmp_path / "mine.ms"], "no measurement set"),
+        ([fit, tmp_path / "mine.ms"], "something else is there"),
         ([fit, tmp_path / "a.npz", "--column", "X"], "for a measurement set"),
         ([fit, tmp_path / "a.ms", "--data", tmp_path / "no.ms"], "no such file"),
         ([fit, tmp_path / "a.ms", "--field", "NOPE"], "there is no field"),

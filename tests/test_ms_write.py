@@ -196,20 +196,20 @@ def test_pointing_center_is_in_the_pointing_table(tmp_path):
     assert np.allclose(np.degrees(direction), [84.51, -50.49]) and len(direction) == 5
 
 
-def test_wrong_targets_are_refused_and_a_set_is_replaced(tmp_path, monkeypatch):
+def test_wrong_targets_are_refused_and_no_set_is_lost(tmp_path, monkeypatch):
     data = observation()
     (tmp_path / "mine.ms").mkdir()
     (tmp_path / "mine.ms" / "notes.txt").write_text("mine")
-    with pytest.raises(uvl.InputError, match=r"mine\.ms: is there and no measurement set"):
+    with pytest.raises(uvl.InputError, match=r"mine\.ms: something else is there"):
         uvl.write(data, tmp_path / "mine.ms")
     with pytest.raises(uvl.InputError, match=r"needs antenna1.* there is no antenna1"):
         uvl.write(dataclasses.replace(data, antenna1=None, antenna2=None), tmp_path / "a.ms")
     with pytest.raises(uvl.InputError, match="nowhere"):
         uvl.write(data, tmp_path / "nowhere" / "a.ms")
     uvl.write(data, tmp_path / "a.ms")
-    twice = data.with_weights_scaled(2.0)
-    uvl.write(twice, tmp_path / "a.ms")
-    assert np.allclose(uvl.read(tmp_path / "a.ms").weight, twice.weight)
+    with pytest.raises(uvl.InputError, match=r"a\.ms: a measurement set is there, and is not overwritten"):
+        uvl.write(data.with_weights_scaled(2.0), tmp_path / "a.ms")
+    assert np.allclose(uvl.read(tmp_path / "a.ms").weight, data.weight)
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -217,8 +217,7 @@ def test_wrong_targets_are_refused_and_a_set_is_replaced(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ms_write, "write_subtables", stop)
         with pytest.raises(KeyboardInterrupt):
-            uvl.write(data, tmp_path / "a.ms")
-    assert np.allclose(uvl.read(tmp_path / "a.ms").weight, twice.weight)
+            uvl.write(data, tmp_path / "c.ms")
     monkeypatch.setitem(sys.modules, "arcae", None)
     with pytest.raises(uvl.InputError, match="needs arcae"):
         uvl.write(data, tmp_path / "b.ms")

@@ -155,7 +155,7 @@ def reading(path, form):
 
 
 def write(data, path, format=None, **options):
-    """Write visibilities to a file or folder; what is there is replaced.
+    """Write visibilities to a file or folder; what is there is replaced, but for measurement sets.
 
     Args:
         data: Visibilities.

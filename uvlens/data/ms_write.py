@@ -47,11 +47,12 @@ def write(data, path, *, telescope="UNKNOWN"):
 
 
 def check_target(path):
-    """Refuse a folder that is no measurement set, and a machine without arcae."""
+    """Refuse whatever is there already, telescope data above all, and a machine without arcae."""
     path = Path(path)
     arcae_tables()
-    if path.exists() and not (path / "table.dat").is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path}: is there and no measurement set; give another name")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        what = "a measurement set" if (path / "table.dat").is_file() else "something else"
+        raise InputError(f"{path}: {what} is there, and is not overwritten; remove it or give another name")
 
 
 def arcae_tables():
