@@ -85,7 +85,7 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None):
         schedule = Schedule(workers, scheduler, kept, progress)
         model = model_file.build_model(model_file.build_skies(skies, mask, note=say, schedule=schedule))
     for sky in model.skies:
-        note(f"{sky.sky.name}: {sky.normal!r}" if sky.sky.name else repr(sky.normal))
+        note(f"{sky.name}: {sky.normal!r}" if sky.name else repr(sky.normal))
     with Progress() as progress:
         result = fit(
             model,
@@ -101,7 +101,7 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None):
     section = [
         dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
     ]
-    result.save(out, data_section=section, phase_center=skies[0].data_sets[0].phase_center)
+    result.save(out, data_section=section, phase_center=model.normal.reduction.phase_center)
     discard(kept)
     report = _report_if_possible(out)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]

@@ -159,7 +159,7 @@ def _compress(sources, out, options, settings, average, note):
         notes.append(sentence)
         note(sentence)
 
-    skies = load_skies(entries, say, plane.reach())
+    skies = load_skies(entries, say, plane)
     if len(skies) > 1 or len(skies[0].channels) > 1:
         raise InputError("a compressed data set holds one sky and no separate channels; convert them one by one")
     mask = plane.build_mask(skies[0].data_sets)

@@ -56,6 +56,14 @@ class DataEntry:
     subtract: tuple = ()
 
 
+def parse_item(section, folder):
+    """A DataEntry, or the ImageEntry of an item with `psf:`."""
+    from .imagesection import is_image_section, parse_image_entry
+
+    is_image = is_image_section(section.value)
+    return (parse_image_entry if is_image else parse_data_entry)(section, folder)
+
+
 def parse_data_entry(section, folder):
     """A DataEntry from its section; nothing is read yet."""
     file = folder / Path(section.text("file")).expanduser()

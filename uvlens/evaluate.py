@@ -11,7 +11,7 @@ from .compiled import Compiled
 from .errors import InputError
 from .memory import estimate, peak_bytes
 from .model import Model
-from .normal import expected_rank, operator_from_reduction
+from .normal import expected_rank, known_rank, operator_from_reduction
 from .parameters import path_name
 from .priors import Normal, SameAs, is_free
 from .schema import as_number
@@ -20,6 +20,7 @@ from .terms import (
     effective_parameters,
     log_evidence_minus_null,
     log_evidence_terms,
+    n_real_data,
     n_visibilities,
     worst_certificate,
 )
@@ -65,7 +66,7 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
             return {
                 "memory": expected,
                 "n_image_pixels": mask.n_pixels,
-                "n_visibilities": sum(sky.normal.reduction.n_visibilities for sky in skies),
+                "n_visibilities": sum(sky.reduction.n_visibilities for sky in skies),
             }
     started = time.perf_counter()
     if memory and operator != "auto":
@@ -78,21 +79,20 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
     vector = parameter_vector(model, settings)
     found = model.inversions(vector)
     minus_null, k = log_evidence_minus_null(found), n_visibilities(model)
-    strengths = model.strengths(vector)
     facts = {
         "log_evidence": model.log_evidence_null + minus_null,
         "log_evidence_minus_null": minus_null,
         "terms": log_evidence_terms(model, found),
         "parameters": dict(zip(model.parameters.paths, np.asarray(vector))),
-        "strength": float(strengths[0]),
+        "strength": float(strengths[0]) if (strengths := model.strengths(vector)) else None,
         "n_visibilities": k,
-        "n_real_data": 2 * k,
-        "n_image_pixels": mask.n_pixels,
+        "n_real_data": n_real_data(model),
+        "n_image_pixels": normal.mask.n_pixels,
         "n_source_pixels": model.n_source,
         "n_rays": model.n_rays,
         "effective_parameters": effective_parameters(found),
-        "pixel_scale": mask.grid.pixel_scale,
-        "rank": normal.rank or expected_rank(normal.reduction),
+        "pixel_scale": normal.mask.grid.pixel_scale,
+        "rank": known_rank(normal),
         "rank_is_expected": normal.rank is None,
         "residual_trace": getattr(normal, "residual_trace", None),
         "operator": normal.method,
@@ -105,7 +105,7 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
         "seconds": seconds_per_evaluation(model, vector),
     }
     if len(found) > 1:
-        facts["skies"] = describe_skies(model, found, strengths)
+        facts["skies"] = describe_skies(model, found)
     if gradient:
         function = Compiled(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector), model)
         facts["gradient"] = dict(zip(model.parameters.paths, np.asarray(function(vector)[1])))
@@ -123,12 +123,17 @@ def expected_memory(model_file, skies, operator, gradient):
 
     expected = []
     for sky in skies:
-        source = model_file.source[sky.source] if isinstance(model_file.source, list) else model_file.source
-        mesh, reduction = source.pixels.mesh, sky.normal.reduction
-        size = SourceSize(mesh.n_source, mesh.entries(model_file.image_plane.rays))
+        if sky.is_image:
+            continue
+        sources = model_file.source if isinstance(model_file.source, list) else [model_file.source]
+        meshes = [part.mesh for number in sky.sources for part in sources[number].parts]
+        rays, reduction = sky.rays or model_file.image_plane.rays, sky.reduction
+        size = SourceSize(sum(mesh.n_source for mesh in meshes), sum(mesh.entries(rays) for mesh in meshes))
         method = cheapest(reduction, size)[0] if operator == "auto" else operator
         rank = expected_rank(reduction)
-        expected.append(estimate(reduction, mesh, model_file.image_plane.rays, method, rank, gradient))
+        expected.append(estimate(reduction, size, rays, method, rank, gradient))
+    if not expected:
+        raise InputError("--memory: estimates are for visibilities")
     return max(expected, key=lambda one: one["peak"])
 
 

@@ -17,6 +17,7 @@ from .datasection import DataEntry, load_entry, parse_data_entry
 from .errors import InputError
 from .export_set import SetExport
 from .export_uvfits import write_uvfits
+from .imagesection import is_image_section
 from .normal import Reduction
 from .prediction import predict_reconstructed
 from .report import load_best_model
@@ -84,7 +85,10 @@ def _entries(directory, file, field):
     if not (directory / "best_fit.yaml").exists():
         raise InputError(f"{directory}: no best_fit.yaml here; is it the folder of a finished fit?")
     items = load_yaml(directory / "best_fit.yaml").get("data") or []
-    entries = [parse_data_entry(Section(item, f"data.{i}"), directory) for i, item in enumerate(items)]
+    sections = [Section(item, f"data.{i}") for i, item in enumerate(items)]
+    entries = [parse_data_entry(section, directory) for section in sections if not is_image_section(section.value)]
+    if not entries:
+        raise InputError(f"{directory}: fitted to images; there are no visibilities to export")
     if file is not None:
         file = Path(file)
         wanted = [entry for entry in entries if entry.file.resolve() == file.resolve()]
@@ -126,7 +130,7 @@ def _predictor(directory, sky):
     """Visibilities -> model visibilities (K,) of the best fit of one sky."""
     model, _ = load_best_model(directory)
     found = model.inversions(jnp.zeros(0))
-    return lambda data: predict_reconstructed(model, found, data, sky=sky)
+    return lambda data: predict_reconstructed(found, data, sky=sky)
 
 
 def _write_other(out, entries, what, predict, note):

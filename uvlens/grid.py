@@ -140,34 +140,10 @@ class Mask:
         The scale is CDELT2. The reference pixel lies at (CRVAL1, CRVAL2) on the sky; without a `phase_center`
         (ra, dec) [deg] it is taken to be the phase centre.
         """
-        from astropy.io import fits
+        from .wcs import read_image
 
-        try:
-            with fits.open(path) as hdus:
-                header, image = hdus[0].header, np.squeeze(np.asarray(hdus[0].data, dtype=float))
-            step_x, step_y = (float(header[f"CDELT{axis}"]) * 3600.0 for axis in (1, 2))
-            reference = [float(header[f"CRPIX{axis}"]) for axis in (1, 2)]
-            position = tuple(float(header[f"CRVAL{axis}"]) for axis in (1, 2)) if "CRVAL1" in header else None
-            rotated = any(abs(header.get(key, 0.0)) > 1e-6 for key in ("CROTA2", "PC1_2", "PC2_1", "CD1_2", "CD2_1"))
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a FITS mask with CDELT1, CDELT2, CRPIX1, CRPIX2 ({error})") from None
-        if rotated:
-            raise InputError(f"{path}: a mask must have North up, this one is rotated")
-        if image.ndim != 2 or not math.isclose(abs(step_x), abs(step_y), rel_tol=1e-6) or step_y <= 0.0:
-            raise InputError(f"{path}: a mask needs one image with square pixels and CDELT2 > 0")
-        ny, nx = image.shape
-        offset = (0.0, 0.0)
-        if phase_center is not None and position is not None:
-            from .wcs import sky_offset
-
-            offset = sky_offset(*position, phase_center)
-        center = (
-            offset[0] + step_x * (0.5 * (nx + 1) - reference[0]),
-            offset[1] + step_y * (0.5 * (ny + 1) - reference[1]),
-        )
-        if step_x < 0.0:
-            image = image[:, ::-1]
-        return Mask(PixelGrid((ny, nx), step_y, center), np.nan_to_num(image) != 0.0)
+        image, grid = read_image(path, phase_center)
+        return Mask(grid, np.nan_to_num(image) != 0.0)
 
     @property
     def n_pixels(self):

@@ -16,12 +16,12 @@ _MAPPER_COPIES = {"value": 3.0, "gradient": 7.0}
 """Arrays of the mapper's size alive at once while rays are traced (and traced back), found by measurement."""
 
 
-def estimate(reduction, mesh, rays, method, rank, gradient=True, batch=1):
+def estimate(reduction, source, rays, method, rank, gradient=True, batch=1):
     """Bytes by purpose and their peak.
 
     Args:
         reduction: Reduction, for its mask.
-        mesh: of the source.
+        source: SourceSize.
         rays: per side of an image pixel.
         method: of the operator.
         rank: of W, known or expected.
@@ -31,14 +31,14 @@ def estimate(reduction, mesh, rays, method, rank, gradient=True, batch=1):
     Returns:
         dict: process, operator, evaluation, peak, available (None where unknown), fits.
     """
-    n, s = reduction.mask.n_pixels, mesh.n_source
+    n, s = reduction.mask.n_pixels, source.n_source
     ny, nx = reduction.mask.grid.shape
     n_terms = len(reduction.terms)
     host = jax.default_backend() == "cpu"
     operator = n_terms * 8 * (2 * ny) * (2 * nx) * (3 if method == "direct" else 2)
     if method == "lowrank":
         operator = (3 if host else 2) * 8 * rank * n
-    mapper = n * rays**2 * mesh.entries_per_ray * _RAY_ENTRY * _MAPPER_COPIES["gradient" if gradient else "value"]
+    mapper = n * rays**2 * min(source.entries, 16.0) * _RAY_ENTRY * _MAPPER_COPIES["gradient" if gradient else "value"]
     evaluation = mapper + (_host_algebra if host else _device_algebra)(n, s, rank, method, gradient, ny * nx)
     if host:
         total = PROCESS + operator + evaluation

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .datasection import DataEntry, parse_data_entry
+from .adapt import with_adapt_images
+from .datasection import DataEntry, parse_item
 from .errors import InputError
 from .imageplane import ImagePlane, parse_image_plane
+from .imagesection import ImageEntry
 from .lens import LensPlane
 from .parse import parse_lens, parse_sources
 from .schema import Section, as_list, load_yaml
-from .skies import less_components, load_skies
+from .skies import ImageSky, less_components, load_skies
 
 METHODS = ("auto", "optimize", "nuts", "nautilus")
 
@@ -27,12 +29,12 @@ class ModelFile:
         lens, source: components with priors in place; a list of sources where every sky has its own.
         positions: (xy, threshold) or None.
         method, seed, options: of the fit.
-        source_skies: names of the skies of a list of sources.
+        source_skies: names of the skies of each of a list of sources, () for all.
     """
 
     path: Path
     content: dict
-    data: tuple[DataEntry, ...]
+    data: tuple[DataEntry | ImageEntry, ...]
     data_items: list
     image_plane: ImagePlane
     lens: LensPlane
@@ -41,7 +43,7 @@ class ModelFile:
     method: str
     seed: int
     options: dict
-    source_skies: tuple[str, ...] = ()
+    source_skies: tuple[tuple[str, ...], ...] = ()
 
     @staticmethod
     def read(path):
@@ -52,11 +54,11 @@ class ModelFile:
         entries = as_list(root.require("data"), "data")
         if not entries:
             raise InputError("data: expected at least one file, got an empty list")
-        data = tuple(parse_data_entry(Section(item, f"data.{i}"), path.parent) for i, item in enumerate(entries))
+        data = tuple(parse_item(Section(item, f"data.{i}"), path.parent) for i, item in enumerate(entries))
         image_plane = parse_image_plane(root.section("image_plane", {}), path.parent)
         root.text("cosmology", "Planck18")
         lens = parse_lens(root.require("lens"), "lens")
-        source, source_skies = parse_sources(root.require("source"))
+        source, source_skies = parse_sources(root.require("source"), path.parent)
         positions = _positions(root.get("positions"))
         if root.get("nuisances") is not None:
             raise InputError("nuisances: calibration nuisances are not available in this version")
@@ -72,11 +74,14 @@ class ModelFile:
 
     def load_data(self, note=lambda _: None):
         """The data by sky (SkyData), weights and primary beams settled; `note` gets a sentence for each choice."""
-        return load_skies(self.data, note, self.image_plane.reach())
+        return load_skies(self.data, note, self.image_plane)
 
     def build_mask(self, skies):
-        """The mask: that of compressed data, its pixel scale from the longest baselines where nothing says it."""
-        return self.image_plane.build_mask([one for sky in skies for one in sky.data_sets])
+        """The mask of the visibilities: that of compressed data, its pixel scale from the longest baselines where
+        nothing says it; None where there are images alone, which bring their own.
+        """
+        data_sets = [one for sky in skies if not isinstance(sky, ImageSky) for one in sky.data_sets]
+        return self.image_plane.build_mask(data_sets) if data_sets else None
 
     def build_skies(self, skies, mask, method="auto", note=lambda _: None, schedule=None):
         """[Sky]: the normal operators of the data on the mask, channels sharing one where they can.
@@ -84,27 +89,36 @@ class ModelFile:
         What `subtract:` names is taken out first; emission outside the mask is warned of. A Schedule says who reduces
         what does not fit in memory.
         """
-        from .operators import sky_operators
+        from .operators import image_sky, sky_operators
         from .outside import warn_of_emission_outside
 
-        several = isinstance(self.source, list)
-        if several and len(self.source_skies) != len(skies):
-            raise InputError(f"source: {len(self.source_skies)} sources for {len(skies)} skies in data")
+        sources = self.source if isinstance(self.source, list) else [self.source]
+        known = {name for names in self.source_skies for name in names}
+        unknown = known - {sky.name for sky in skies}
+        if unknown:
+            listed = ", ".join(repr(sky.name) for sky in skies)
+            raise InputError(f"source: no data have sky: {unknown.pop()!r}; data has {listed}")
         found = []
         for sky in skies:
-            number = 0
-            if several:
-                if sky.name not in self.source_skies:
-                    known = ", ".join(map(repr, self.source_skies))
-                    raise InputError(f"data: no source has sky: {sky.name!r}; source has {known}")
-                number = self.source_skies.index(sky.name)
-            settings = self.source[number] if several else self.source
-            shares = settings.pixels.regularization.strength != "evidence"
-            has_index = settings.spectral_index is not None
+            numbers = self.sources_of(sky.name)
+            if not numbers:
+                raise InputError(f"data: no source has sky: {sky.name!r}; source has {', '.join(map(repr, known))}")
+            own = [sources[number] for number in numbers]
+            if isinstance(sky, ImageSky):
+                found.append(image_sky(sky, numbers, method, note))
+                continue
+            shares = not any(part.regularization.strength == "evidence" for one in own for part in one.parts)
+            has_index = any(one.spectral_index is not None for one in own)
             ready = less_components(sky, mask, note)
-            found += sky_operators(ready, number, self.image_plane, mask, method, shares, has_index, note, schedule)
+            found += sky_operators(ready, numbers, self.image_plane, mask, method, shares, has_index, note, schedule)
             warn_of_emission_outside(ready.observations, mask)
         return found
+
+    def sources_of(self, sky):
+        """Numbers of the sources that the sky of this name sees: those that name it, and those that name none."""
+        if not isinstance(self.source, list):
+            return (0,)
+        return tuple(i for i, names in enumerate(self.source_skies) if not names or sky in names)
 
     def build_model(self, normal):
         """The Model on normal operators (those of `build_skies`, or one)."""
@@ -113,7 +127,13 @@ class ModelFile:
         from .model import Model, Positions
 
         guard = None if self.positions is None else Positions(jnp.asarray(self.positions[0]), self.positions[1])
-        return Model(normal, self.lens, self.source, rays=self.image_plane.rays, positions=guard)
+        first = (normal if isinstance(normal, list) else [normal])[0]
+        origin = getattr(first, "reduction", first).phase_center
+        source = [
+            with_adapt_images(one, origin) for one in (self.source if isinstance(self.source, list) else [self.source])
+        ]
+        source = source if isinstance(self.source, list) else source[0]
+        return Model(normal, self.lens, source, rays=self.image_plane.rays, positions=guard)
 
 
 def _positions(value):

@@ -8,7 +8,7 @@ from .sky import Sky
 
 def sky_operators(
     data,
-    source,
+    sources,
     image_plane,
     mask,
     method="auto",
@@ -21,7 +21,7 @@ def sky_operators(
 
     Args:
         data: SkyData.
-        source: number of its source component.
+        sources: numbers of its source components.
         image_plane: ImagePlane, which reduces data sets on the mask.
         mask: Mask.
         method: of the operators.
@@ -36,10 +36,10 @@ def sky_operators(
         spectral = spectral_reduction(data.channels[0], lambda members: image_plane.reduce(members, mask, schedule))
         note(f"spectral index about {spectral.reference_frequency / 1e9:.4f} GHz, {len(spectral.groups)} groups")
         operator = operator_from_reduction(spectral.at(0.0), method)
-        return [Sky(operator, data.name, source, spectral=spectral)]
+        return [Sky(operator, data.name, sources, spectral=spectral)]
     reductions = [image_plane.reduce(channel, mask, schedule) for channel in data.channels]
     if len(reductions) == 1:
-        return [Sky(operator_from_reduction(reductions[0], method), data.name, source, data.frequencies)]
+        return [Sky(operator_from_reduction(reductions[0], method), data.name, sources, data.frequencies)]
     assert data.frequencies is not None
     verdict = can_share(reductions) if shares else None
     if verdict is not None:
@@ -47,8 +47,26 @@ def sky_operators(
     if verdict is not None and verdict.possible:
         shared = share_curvature(reductions)
         operator = operator_from_reduction(shared.reduction, method)
-        return [Sky(operator, data.name, source, data.frequencies, shared)]
+        return [Sky(operator, data.name, sources, data.frequencies, shared)]
     return [
-        Sky(operator_from_reduction(reduction, method), data.name, source, (frequency,))
+        Sky(operator_from_reduction(reduction, method), data.name, sources, (frequency,))
         for reduction, frequency in zip(reductions, data.frequencies)
     ]
+
+
+def image_sky(sky, sources, method="auto", note=lambda _: None):
+    """The Sky of an image.
+
+    Args:
+        sky: ImageSky.
+        sources: numbers of its source components.
+        method: of the operator.
+        note: called with a sentence about it.
+    """
+    from .light import Background
+    from .normal import normal_operator
+
+    entry = sky.entry
+    operator = normal_operator(sky.imaging, sky.mask, method)
+    light = (Background(),) if entry.background else ()
+    return Sky(operator, sky.name, sources, light=light, rays=entry.rays, over_sampling=entry.over_sampling)

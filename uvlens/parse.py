@@ -2,14 +2,16 @@
 
 import dataclasses
 import difflib
+from pathlib import Path
 
+from .adapt import AdaptFile
 from .errors import InputError
 from .lens import MASS_PROFILES, LensPlane
+from .parse_light import parse_light
+from .parse_mesh import parse_mesh
+from .parse_regularization import parse_regularization
 from .priors import PRIORS, SameAs
 from .schema import Section, as_list, as_number
-from .source import REGULARIZATIONS, RectangularMesh
-
-LARGEST_SOURCE = 20_000
 
 
 def parse_lens(value, path):
@@ -28,41 +30,99 @@ def parse_lens(value, path):
     ]
     if not mass:
         raise InputError(f"{section.name('mass')}: expected at least one profile")
-    if section.get("light"):
-        raise InputError(f"{section.name('light')}: unlensed light is not available in this version")
+    light, skies = _light(section)
     section.finish()
-    return LensPlane(mass, redshift)
+    return LensPlane(mass, redshift, light, skies)
 
 
-def parse_sources(value):
-    """(Source, ()) from the section of one source, ([Source], names of their skies) from a list."""
+def _light(section):
+    """(profiles, names of the skies that see each)."""
+    items = as_list(section.get("light") or [], section.name("light"))
+    names = []
+    for item in items:
+        name = item.pop("sky", ()) if isinstance(item, dict) else ()
+        names.append((name,) if isinstance(name, str) else tuple(name))
+    return parse_light(items, section.name("light")), tuple(names) if any(names) else ()
+
+
+def parse_sources(value, folder=None):
+    """(Source, ()) from the section of one source; ([Source], names of the skies that see each) from a list.
+
+    Args:
+        value: the section.
+        folder: that paths of adapt images are relative to.
+    """
     if not isinstance(value, list):
-        return parse_pixel_source(Section(value, "source")), ()
+        return parse_source(Section(value, "source"), folder), ()
     sections = [Section(item, f"source.{i}") for i, item in enumerate(value)]
-    names = tuple(section.text("sky", "") for section in sections)
-    if len(set(names)) < len(names) or not names:
-        raise InputError("source: every source of a list needs a sky of its own, as in data")
-    return [parse_pixel_source(section) for section in sections], names
+    if not sections:
+        raise InputError("source: expected at least one source, got an empty list")
+    names = []
+    for section in sections:
+        if section.get("sky") is not None and section.get("skies") is not None:
+            raise InputError(f"{section.name('sky')}: give sky (a source for each) or skies (one for all), not both")
+        key = "skies" if section.get("skies") is not None else "sky"
+        given = section.get(key, ())
+        names.append((given,) if isinstance(given, str) else tuple(str(name) for name in given))
+    return [parse_source(section, folder) for section in sections], tuple(names)
 
 
-def parse_pixel_source(section):
-    """A Source with pixels from its section."""
-    from .model import PixelSource, Source
+def parse_source(section, folder=None):
+    """A Source from its section."""
+    from .model import Source
 
     redshift = section.get("redshift")
     if redshift is not None:
         redshift = as_number(redshift, section.name("redshift"), positive=True)
-    if section.get("light"):
-        raise InputError(f"{section.name('light')}: parametric sources are for simulations; fits use source.pixels")
     index = section.get("spectral_index")
     if index is not None:
         index = parse_parameter(index, section.name("spectral_index"))
-    pixels = section.section("pixels")
-    mesh, regularization = pixels.section("mesh"), pixels.section("regularization", {})
-    source = PixelSource(_mesh(mesh), _regularization(regularization), pixels.boolean("positive", False))
-    pixels.finish()
+    scale = parse_parameter(section.get("deflection_scale", 1.0), section.name("deflection_scale"))
+    shared = section.get("skies") is not None
+    colour = section.get("colour", {})
+    if colour and not shared:
+        raise InputError(f"{section.name('colour')}: a colour belongs to a source of several skies: give skies: [a, b]")
+    colour = {name: parse_parameter(one, f"{section.name('colour')}.{name}") for name, one in colour.items()}
+    for name in colour:
+        if name not in section.get("skies"):
+            raise InputError(f"{section.name('colour')}.{name}: not one of skies: {', '.join(section.get('skies'))}")
+    items = section.get("pixels")
+    pixels = [
+        parse_pixels(
+            Section(item, f"{section.name('pixels')}.{i}" if isinstance(items, list) else section.name("pixels")),
+            folder,
+        )
+        for i, item in enumerate([] if items is None else as_list(items, section.name("pixels")))
+    ]
+    light = parse_light(as_list(section.get("light") or [], section.name("light")), section.name("light"))
     section.finish()
-    return Source(source, redshift, index)
+    if not pixels and not light:
+        raise InputError(f"{section.path}: expected pixels or light")
+    return Source(
+        (pixels[0] if not isinstance(items, list) else tuple(pixels)) if pixels else None,
+        light,
+        redshift,
+        index,
+        scale,
+        colour,
+        shared,
+    )
+
+
+def parse_pixels(section, folder=None):
+    """A PixelSource from its section."""
+    from .model import PixelSource
+
+    mesh = parse_mesh(section.section("mesh"))
+    regularization = parse_regularization(section.section("regularization", {}))
+    positive = section.boolean("positive", False)
+    adapt = section.get("adapt")
+    if adapt is not None:
+        place = Section(adapt if isinstance(adapt, dict) else {"file": adapt}, section.name("adapt"))
+        adapt = AdaptFile(Path(folder or ".") / Path(place.text("file")).expanduser(), place.text("sky", ""))
+        place.finish()
+    section.finish()
+    return PixelSource(mesh, regularization, positive, adapt)
 
 
 def parse_parameter(value, path):
@@ -120,34 +180,3 @@ def parse_component(section, profiles):
 
 def _unset(key, fields, values):
     return key in [field.name for field in fields] and key not in values
-
-
-def _mesh(section):
-    section.choice("type", ["rectangular"], "rectangular")
-    rows, columns = section.numbers("shape", 2, [30, 30])
-    extent = section.get("extent")
-    if extent is not None:
-        extent = as_number(extent, section.name("extent"), positive=True)
-    center = section.numbers("center", 2, [0.0, 0.0])
-    basis = section.choice("basis", ["spline", "bilinear"], "spline")
-    section.finish()
-    if rows != int(rows) or columns != int(columns):
-        raise InputError(f"{section.name('shape')}: expected two whole numbers, got {[rows, columns]}")
-    if rows * columns > LARGEST_SOURCE:
-        raise InputError(f"{section.name('shape')}: {rows * columns:.3g} nodes, at most {LARGEST_SOURCE} can be solved")
-    try:
-        return RectangularMesh(int(rows), int(columns), extent, center, basis)
-    except InputError as error:
-        raise InputError(f"{section.path}: {error}") from None
-
-
-def _regularization(section):
-    kind = REGULARIZATIONS[section.choice("type", list(REGULARIZATIONS), "gradient")]
-    strength = section.get("strength", "auto")
-    if strength not in ("auto", "evidence"):
-        name = section.name("strength")
-        strength = parse_parameter(strength, name)
-        if isinstance(strength, float) and strength <= 0.0:
-            raise InputError(f"{name}: expected a positive number, got {strength}")
-    section.finish()
-    return kind(strength)

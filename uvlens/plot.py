@@ -11,7 +11,7 @@ from .grid import PixelGrid
 from .imaging import synthesized_beam
 from .lens import caustics, critical_curves
 from .nufft import type1
-from .products import all_cells, model_cells, source_images
+from .products import all_cells, model_cells
 
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 DATA_COLOR, MODEL_COLOR = "#1f4e79", "#c8553d"
@@ -68,19 +68,19 @@ def picture_grid(mask, widen=1.4):
     return PixelGrid((side, side), 0.5 * mask.grid.pixel_scale, mask.grid.center)
 
 
-def dirty_images(model, inversion):
+def dirty_images(one):
     """Dirty data, model and residual [mJy/beam] with the beam and the noise [mJy/beam], from the uv cells."""
-    u, v, vis, weight = all_cells(model.normal.reduction)
-    grid = picture_grid(model.normal.mask)
-    predicted = np.concatenate(model_cells(model, inversion))
+    u, v, vis, weight = all_cells(one.reduction)
+    grid = picture_grid(one.mask)
+    predicted = np.concatenate(model_cells(one))
     total = weight.sum()
     data, fitted = (1e3 * type1(u, v, weight * values, grid).real / total for values in (vis, predicted))
     return data, fitted, grid, synthesized_beam(u, v, weight), 1e3 * total**-0.5
 
 
-def plot_dirty(model, inversion, lens):
+def plot_dirty(one, lens):
     """Dirty data, model and residual on one colour scale, and the residual in units of the noise."""
-    data, fitted, grid, beam, noise = dirty_images(model, inversion)
+    data, fitted, grid, beam, noise = dirty_images(one)
     figure, axes = figure_of(2, 2, 5.0, 4.4)
     limits = (min(data.min(), fitted.min()), max(data.max(), fitted.max()))
     residual = data - fitted
@@ -99,7 +99,7 @@ def plot_dirty(model, inversion, lens):
     for axis, image in ((axes[0, 0], data), (axes[0, 1], fitted)):
         if steps:
             axis.contour(x, y, image / noise, levels=steps, colors="white", linewidths=0.4, alpha=0.7)
-    curves = lens_curves(model, lens)
+    curves = lens_curves(one.mask, lens)
     draw_curves(axes[0, 1], curves, color="cyan", linewidth=0.9)
     for axis in axes.flat:
         west, east, south, north = grid.extent
@@ -108,21 +108,27 @@ def plot_dirty(model, inversion, lens):
     return figure
 
 
-def lens_curves(model, lens, nodes=400):
+def lens_curves(mask, lens, nodes=400):
     """Critical curves inside the box of the mask."""
-    west, east, south, north = model.normal.mask.grid.extent
+    west, east, south, north = mask.grid.extent
     # an irrational number of cells keeps nodes off the singular centres of profiles
     x = np.linspace(west, east, nodes) + 0.37 * (east - west) / nodes
     y = np.linspace(south, north, nodes) + 0.37 * (north - south) / nodes
     return critical_curves(lens, x, y)
 
 
-def plot_source(model, inversion, geometry, lens):
-    """Reconstructed source with caustics, and its signal to noise."""
-    brightness, error, grid = source_images(model, inversion, geometry)
-    inside = caustics(lens, lens_curves(model, lens))
+def display_unit(one):
+    """(factor, name) of the flux that pictures show: mJy, or the unit of an image."""
+    return (1e3, "mJy") if one.flux_unit == "Jy" else (1.0, one.flux_unit)
+
+
+def plot_source(one, part, lens):
+    """Reconstructed source (a Part) with caustics, and its signal to noise."""
+    brightness, error, grid = one.picture(part)
+    factor, unit = display_unit(one)
+    inside = caustics(lens, lens_curves(one.mask, lens))
     figure, axes = figure_of(2, 1, 5.0, 4.4)
-    show_image(axes[0, 0], 1e3 * brightness, grid, "source", "mJy/arcsec$^2$")
+    show_image(axes[0, 0], factor * brightness, grid, "source", f"{unit}/arcsec$^2$")
     ratio = brightness / np.where(error > 0.0, error, np.inf)
     show_image(axes[0, 1], ratio, grid, "source S/N", "brightness / error", limits=(0.0, ratio.max()), cmap="viridis")
     if ratio.max() > 3.0:
@@ -135,13 +141,13 @@ def plot_source(model, inversion, geometry, lens):
     return figure
 
 
-def plot_image_plane(model, inversion, lens):
+def plot_image_plane(one, lens):
     """Model sky with critical curves, and the magnification."""
-    mask = model.normal.mask
+    mask, (factor, unit) = one.mask, display_unit(one)
     figure, axes = figure_of(2, 1, 5.0, 4.4)
-    image = mask.to_image(1e3 * np.asarray(inversion.image) / mask.grid.pixel_area, outside=np.nan)
-    show_image(axes[0, 0], image, mask.grid, "model sky and critical curves", "mJy/arcsec$^2$")
-    curves = lens_curves(model, lens)
+    image = mask.to_image(factor * one.image / mask.grid.pixel_area, outside=np.nan)
+    show_image(axes[0, 0], image, mask.grid, "model sky and critical curves", f"{unit}/arcsec$^2$")
+    curves = lens_curves(one.mask, lens)
     draw_curves(axes[0, 0], curves, color="cyan", linewidth=0.9)
     fine = PixelGrid((300, 300), (mask.grid.extent[1] - mask.grid.extent[0]) / 300, mask.grid.center)
     x, y = fine.coordinates()
@@ -151,10 +157,10 @@ def plot_image_plane(model, inversion, lens):
     return figure
 
 
-def plot_uv_distance(model, inversion, bins=24):
+def plot_uv_distance(one, bins=24):
     """Amplitude against uv distance for data and model, and binned residuals of the real and imaginary parts."""
-    u, v, vis, weight = all_cells(model.normal.reduction)
-    predicted = np.concatenate(model_cells(model, inversion))
+    u, v, vis, weight = all_cells(one.reduction)
+    predicted = np.concatenate(model_cells(one))
     distance = np.hypot(u, v)
     order = np.argsort(distance)
     # bins of equal weight
@@ -195,10 +201,10 @@ def plot_uv_distance(model, inversion, bins=24):
     return figure
 
 
-def plot_residual_histogram(model, inversion):
+def plot_residual_histogram(one):
     """Residuals of the uv cells over their errors, against a unit normal."""
-    _, _, vis, weight = all_cells(model.normal.reduction)
-    residual = (vis - np.concatenate(model_cells(model, inversion))) * np.sqrt(weight)
+    _, _, vis, weight = all_cells(one.reduction)
+    residual = (vis - np.concatenate(model_cells(one))) * np.sqrt(weight)
     values = np.concatenate([residual.real, residual.imag])
     figure, axes = figure_of(1, 1, 5.0, 3.6)
     axis = axes[0, 0]

@@ -1,12 +1,11 @@
 """Figures of a cube: its channels, the source's total and its velocity field."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from .conventions import SPEED_OF_LIGHT
 from .lens import caustics
 from .plot import DIVERGING, draw_curves, figure_of, lens_curves, show_image
-from .products import channel_frequencies, dirty_residual, source_images
+from .products import channel_frequencies
 
 _MOST = 12
 """Channels that are drawn; of more, evenly chosen ones."""
@@ -19,19 +18,19 @@ def velocities(frequencies):
     return 1e-3 * SPEED_OF_LIGHT * (1.0 - frequencies / frequencies.mean())
 
 
-def plot_channels(model, members):
+def plot_channels(members, lens):
     """Dirty image, residual (both over the noise) and source of every channel ([Reconstruction])."""
-    frequencies, mask = channel_frequencies(model, members), model.normal.mask
+    frequencies, mask = channel_frequencies(members), members[0].mask
     shown = np.unique(np.linspace(0, len(members) - 1, min(_MOST, len(members))).round().astype(int))
     velocity = velocities(frequencies)
-    inside = caustics(model.lens(jnp.zeros(0)), lens_curves(model, model.lens(jnp.zeros(0))))
+    inside = caustics(lens, lens_curves(mask, lens))
     pictures = []
     for c in shown:
-        inversion, reduction = members[c].inversion, members[c].inversion.normal.reduction
-        noise = reduction.sum_weight**-0.5
-        data = mask.to_image(np.asarray(inversion.normal.dirty_image) * noise, np.nan)
-        left = mask.to_image(dirty_residual(inversion) / noise, np.nan)
-        brightness, _, grid = source_images(model.only(members[c].sky), inversion, members[c].geometry)
+        one = members[c]
+        noise = one.reduction.sum_weight**-0.5
+        data = mask.to_image(np.asarray(one.normal.dirty_image) * noise, np.nan)
+        left = mask.to_image(one.dirty_residual / noise, np.nan)
+        brightness, _, grid = one.picture(one.parts[0])
         pictures.append((data, left, 1e3 * brightness))
     top = [max(np.nanmax(picture[i]) for picture in pictures) for i in (0, 2)]
     figure, axes = figure_of(len(shown), 3, 2.9, 2.7)
@@ -50,17 +49,17 @@ def plot_channels(model, members):
     return figure
 
 
-def moments(model, members):
+def moments(members):
     """(integrated brightness [Jy/arcsec^2 km/s], mean velocity [km/s], grid) of the source.
 
         sum_c I_c dv,   sum_c v_c I_c / sum_c I_c,   v_c radio velocity about the mean frequency
 
     The velocity is NaN where no channel has S/N > 3.
     """
-    velocity = velocities(channel_frequencies(model, members))
+    velocity = velocities(channel_frequencies(members))
     cube, seen = [], False
     for one in members:
-        brightness, error, grid = source_images(model.only(one.sky), one.inversion, one.geometry)
+        brightness, error, grid = one.picture(one.parts[0])
         cube.append(brightness)
         seen = seen | (brightness > _SIGNIFICANT * error)
     cube = np.array(cube)
@@ -70,11 +69,10 @@ def moments(model, members):
     return total * width, np.where(seen & (total > 0.0), mean, np.nan), grid
 
 
-def plot_moments(model, members):
+def plot_moments(members, lens):
     """Integrated source and its velocity field, with the caustics."""
-    total, mean, grid = moments(model, members)
-    lens = model.lens(jnp.zeros(0))
-    inside = caustics(lens, lens_curves(model, lens))
+    total, mean, grid = moments(members)
+    inside = caustics(lens, lens_curves(members[0].mask, lens))
     figure, axes = figure_of(2, 1, 5.0, 4.4)
     show_image(axes[0, 0], 1e3 * total, grid, "integrated source", "mJy/arcsec$^2$ km/s")
     largest = np.nanmax(np.abs(mean)) if np.isfinite(mean).any() else 1.0

@@ -5,8 +5,9 @@ import numpy as np
 from .conventions import ARCSEC
 from .data.phaseshift import rotation
 from .errors import InputError
+from .labels import by_sky
 from .nufft import type2
-from .products import by_sky, channel_frequencies
+from .products import channel_frequencies
 from .wcs import sky_offset
 
 BEAM_TOLERANCE = 1e-6
@@ -41,18 +42,19 @@ def predict(model, vector, data, *, sky=None, eps=1e-12):
     import jax.numpy as jnp
 
     model, found = model.settled(jnp.asarray(vector)), model.inversions(jnp.asarray(vector))
-    return predict_reconstructed(model, found, data, sky=sky, eps=eps)
+    return predict_reconstructed(found, data, sky=sky, eps=eps)
 
 
-def predict_reconstructed(model, found, data, *, sky=None, eps=1e-12):
-    """`predict` from sources already reconstructed: `found` = model.inversions(...), `model` settled."""
-    groups = by_sky(model, found)
+def predict_reconstructed(found, data, *, sky=None, eps=1e-12):
+    """`predict` from sources already reconstructed: `found` = model.settled(...).inversions(...)."""
+    groups = by_sky(found)
     name = next(iter(groups)) if sky is None else sky
     if name not in groups:
         raise InputError(f"the model has no sky {name!r}; it has {', '.join(map(repr, groups))}")
     members = groups[name]
-    fitted = model.skies[members[0].sky]
-    reduction = fitted.normal.reduction
+    own, reduction = members[0].of_sky, members[0].of_sky.reduction
+    if own.is_image:
+        raise InputError(f"sky {name!r} is an image: it has no visibilities")
 
     def of(image, part):
         return visibilities_of_image(
@@ -65,17 +67,17 @@ def predict_reconstructed(model, found, data, *, sky=None, eps=1e-12):
         )
 
     if len(members) == 1:
-        vis = of(members[0].inversion.image, data)
-        if fitted.sky.law is not None:
-            index, reference = fitted.sky.law
+        vis = of(members[0].image, data)
+        if own.law is not None:
+            index, reference = own.law
             vis = vis * (_frequency(data) / reference) ** index
         return vis
-    centers = np.array(channel_frequencies(model, members))
+    centers = np.array(channel_frequencies(members))
     nearest = np.argmin(np.abs(_frequency(data)[:, None] - centers), axis=1)
     vis = np.empty(len(data), np.complex128)
     for number in np.unique(nearest):
         which = nearest == number
-        vis[which] = of(members[number].inversion.image, data.select(which))
+        vis[which] = of(members[number].image, data.select(which))
     return vis
 
 

@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import __version__
+from .adapt import with_adapt_images
 from .errors import InputError
 from .files import write_atomically
 from .parse import parse_lens, parse_sources
-from .products import by_sky, write_fits_products
+from .products import write_fits_products
 from .schema import load_yaml
+from .skyfigures import sky_figures, sky_sections
 from .skyfiles import load_skies
 
 LABELS = {
@@ -74,8 +76,8 @@ def write_report(directory, truth=None):
         truth = json.loads((directory / "truth.json").read_text())
     found = model.inversions(jnp.zeros(0))
     if not list(directory.glob("source*.fits")):
-        write_fits_products(model, found, directory, phase_center)
-    figures = _sky_figures(model, found) | _posterior_figures(samples, paths, n_chains, truth or {})
+        write_fits_products(found, directory, phase_center)
+    figures = sky_figures(found, model.lens(jnp.zeros(0))) | _posterior_figures(samples, paths, n_chains, truth or {})
     for name, (figure, _) in figures.items():
         figure.savefig(directory / f"{name}.png")
     page = _page(directory, summary, figures, paths, truth or {})
@@ -116,8 +118,10 @@ def load_best_model(directory):
             raise InputError(f"{directory}: no {name} here; is it the folder of a finished fit?")
     content = load_yaml(directory / "best_fit.yaml")
     lens = parse_lens(content["lens"], "lens")
-    source, _ = parse_sources(content["source"])
+    source, _ = parse_sources(content["source"], directory)
     skies, phase_center = load_skies(directory)
+    sources = [with_adapt_images(one, phase_center) for one in (source if isinstance(source, list) else [source])]
+    source = sources if isinstance(source, list) else sources[0]
     return Model(skies, lens, source, rays=content["image_plane"]["rays"]), phase_center
 
 
@@ -128,35 +132,6 @@ def _read_samples(directory):
         paths = [str(name) for name in posterior.data_vars]
         arrays = [np.asarray(posterior[path]) for path in paths]
     return np.stack([array.reshape(-1) for array in arrays], axis=1), paths, arrays[0].shape[0]
-
-
-def _sky_figures(model, found):
-    """name -> (figure, caption): of every sky, the names of several after a dot."""
-    figures, groups = {}, by_sky(model, found)
-    for name, members in groups.items():
-        if len(members) == 1:
-            own = _figures(model.only(members[0].sky), members[0].inversion, members[0].geometry)
-        else:
-            own = _cube_figures(model, members)
-        figures |= {f"{key}.{name or 'sky'}" if len(groups) > 1 else key: value for key, value in own.items()}
-    return figures
-
-
-def _cube_figures(model, members):
-    from .plot_cube import plot_channels, plot_moments
-
-    return {
-        "channels": (
-            plot_channels(model, members),
-            "Channels: naturally weighted dirty image and residual on the mask, in units of the noise, and the "
-            "reconstructed source with the caustics, on one scale.",
-        ),
-        "moments": (
-            plot_moments(model, members),
-            "The source integrated over the channels, and its mean velocity (radio convention, about the mean "
-            "frequency) where a channel has S/N > 3.",
-        ),
-    }
 
 
 def _posterior_figures(samples, paths, n_chains, truth):
@@ -176,38 +151,6 @@ def _posterior_figures(samples, paths, n_chains, truth):
     if n_chains > 1:
         figures["traces"] = (plot.plot_traces(shown, names, n_chains), "The chains.")
     return figures
-
-
-def _figures(model, inversion, geometry):
-    """Of a sky with one channel."""
-    from . import plot
-
-    lens = model.lens(jnp.zeros(0))
-    return {
-        "dirty": (
-            plot.plot_dirty(model, inversion, lens),
-            "Naturally weighted dirty images of the data, of the model and of their difference. White contours at "
-            "5, 10, 20, ... times the noise, black ones at 3, 4, 5 (negative dashed). Critical curves in cyan; the "
-            "ellipse is the synthesised beam.",
-        ),
-        "source": (
-            plot.plot_source(model, inversion, geometry, lens),
-            "Reconstructed source and its signal to noise, with the caustics; the white contour is S/N = 3.",
-        ),
-        "image_plane": (
-            plot.plot_image_plane(model, inversion, lens),
-            "Model of the sky before the interferometer, with the critical curves, and the magnification.",
-        ),
-        "uv_distance": (
-            plot.plot_uv_distance(model, inversion),
-            "Amplitudes against uv distance (rms in bins of equal weight, noise power removed), and the weighted "
-            "mean of the residual visibilities in the same bins.",
-        ),
-        "residuals": (
-            plot.plot_residual_histogram(model, inversion),
-            "Residual visibilities averaged in uv cells, in units of their errors.",
-        ),
-    }
 
 
 def _embed(name, figure, caption):
@@ -281,7 +224,7 @@ def _page(directory, summary, figures, paths, truth):
     hashes = html.escape(", ".join(h[:16] for h in s["data_hashes"]))
     sections = [
         f"<h2>Summary</h2><div class='facts'>{grid}</div>{block}",
-        *_sky_sections(pictures),
+        *sky_sections(pictures),
         f"<h2>Parameters</h2>{_table(s['parameters'], truth)}",
         f"<h2>Derived</h2>{_table(s['derived'], truth)}",
         f"<h2>Posterior</h2>{pictures['corner']}{pictures.get('traces', '')}",
@@ -294,25 +237,6 @@ def _page(directory, summary, figures, paths, truth):
         f"<style>{_STYLE}</style></head><body><h1>Lens model: {title}</h1>"
         f"<p>uvlens {__version__}</p>{''.join(sections)}</body></html>"
     )
-
-
-_SKY_SECTIONS = {
-    "Data, model, residual": ("dirty",),
-    "Channels": ("channels", "moments"),
-    "Source": ("source",),
-    "Image plane": ("image_plane",),
-    "Visibilities": ("uv_distance", "residuals"),
-}
-
-
-def _sky_sections(pictures):
-    """Headings with the pictures of every sky."""
-    skies = dict.fromkeys(key.partition(".")[2] for key in pictures if key not in ("corner", "traces"))
-    for sky in skies:
-        for heading, kinds in _SKY_SECTIONS.items():
-            shown = [pictures[key] for kind in kinds if (key := f"{kind}.{sky}" if sky else kind) in pictures]
-            if shown:
-                yield f"<h2>{heading}{html.escape(f': {sky}' if sky else '')}</h2>{''.join(shown)}"
 
 
 def _versions():

@@ -15,14 +15,22 @@ from .derived import shape_parameters, source_parameters, unwrap_about_mean
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .model import Model
-from .normal import expected_rank
+from .normal import known_rank
 from .skyfiles import save_skies
-from .terms import describe_skies, log_evidence_minus_null, log_evidence_terms, n_visibilities, worst_certificate
+from .terms import (
+    describe_skies,
+    log_evidence_minus_null,
+    log_evidence_terms,
+    n_real_data,
+    n_visibilities,
+    worst_certificate,
+)
 
 PRODUCTS = (
     *("summary.json", "posterior.nc", "best_fit.yaml", "normal.npz", "report.html", "log", "mask.fits"),
     *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
     *("normal.*.npz", "source.*.fits", "source_error.*.fits", "model.*.fits", "residual.*.fits"),
+    *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits"),
 )
 """Patterns of the files of a result folder; a new fit removes those of an old one first."""
 
@@ -101,7 +109,6 @@ class Result:
         found, normal = self.reconstructions, self.model.normal
         null, minus_null = self.model.log_evidence_null, self.log_evidence_minus_null
         best, k = log_evidence_minus_null(found), n_visibilities(self.model)
-        strengths = self.model.strengths(jnp.asarray(self.best_vector))
         return {
             "parameters": {
                 path: statistics(self.vectors[:, i], self.best_vector[i])
@@ -114,14 +121,14 @@ class Result:
             "positions_penalty": float(self.model.positions_penalty(jnp.asarray(self.best_vector))),
             "terms": log_evidence_terms(self.model, found),
             "n_visibilities": k,
-            "n_real_data": 2 * k,
+            "n_real_data": n_real_data(self.model),
             "n_image_pixels": normal.mask.n_pixels,
             "n_source_pixels": self.model.n_source,
-            "rank": normal.rank or expected_rank(normal.reduction),
+            "rank": known_rank(normal),
             "operator": normal.method,
-            "positive": self.model.pixel_source.positive,
+            "positive": self.model.is_positive,
             "pixel_scale": normal.mask.grid.pixel_scale,
-            "skies": describe_skies(self.model, found, strengths),
+            "skies": describe_skies(self.model, found),
             "n_evaluations": self.n_evaluations,
             "n_gradients": self.n_gradients,
             "wall_seconds": self.wall_seconds,
@@ -130,7 +137,7 @@ class Result:
             "diagnostics": {**self.diagnostics, "kkt": worst_certificate(found)},
             "version": __version__,
             "seed": self.seed,
-            "data_hashes": [one for sky in self.model.skies for one in sky.normal.reduction.hashes],
+            "data_hashes": [one for sky in self.model.skies for one in sky.reduction.hashes],
             "warnings": self.warnings,
             "notes": list(self.notes),
         }
@@ -148,7 +155,8 @@ class Result:
         """
         import yaml
 
-        from .products import best_fit_content, write_fits_products
+        from .bestfit import best_fit_content
+        from .products import write_fits_products
 
         directory = Path(directory)
         try:
@@ -158,11 +166,12 @@ class Result:
         phase_center = phase_center or self.model.normal.reduction.phase_center
         settled = self.model.settled(jnp.asarray(self.best_vector))
         save_skies(settled.skies, directory, phase_center)
+        self._save_adapt_images(directory, phase_center)
         content = best_fit_content(self, data_section)
         text = yaml.safe_dump(content, sort_keys=False, width=100)
         write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
         try:
-            write_fits_products(settled, self.reconstructions, directory, phase_center)
+            write_fits_products(self.reconstructions, directory, phase_center)
         except ImportError as error:
             sentence = f"no FITS products: {error}; `uvlens report {directory}` writes them where it is installed"
             warnings.warn(sentence, UVLensWarning, stacklevel=2)
@@ -170,6 +179,16 @@ class Result:
         self._write_posterior(partial)
         os.replace(partial, directory / "posterior.nc")
         save_json(directory / "summary.json", self.summary())
+
+    def _save_adapt_images(self, directory, phase_center):
+        from .wcs import write_image
+
+        sources = self.model.components["source"]
+        for number, source in enumerate(sources if isinstance(sources, list) else [sources]):
+            for i, part in enumerate(source.parts):
+                if part.adapt is not None:
+                    file = directory / f"adapt.{number}.{i}.fits"
+                    write_image(file, part.adapt.image, part.adapt.grid, phase_center=phase_center)
 
     def _groups(self):
         """What posterior.nc holds by group: free parameters by path and "lp", each of shape (chains, draws)."""
@@ -241,7 +260,7 @@ def search_warnings(result):
     sentences += _edges(result)
     if not worst_certificate(result.reconstructions)["converged"]:
         sentences.append("the positive source at the best fit did not converge")
-    if any(sky.pixels.positive for sky in result.model.skies):
+    if result.model.is_positive:
         sentences.append(
             "the evidence of a positive source is the Gaussian formula at the constrained mode, not an integral"
         )

@@ -8,13 +8,37 @@ from typing import NamedTuple
 import numpy as np
 
 from .data import Visibilities, VisibilityStream, shift_phase_center
+from .data.imaging import Imaging
 from .data.phaseshift import SAME_CENTER
 from .datasection import load_entry
 from .errors import InputError
+from .grid import Mask
+from .imagesection import ImageEntry, load_image_entry
 from .subtract import subtract_components
 from .wcs import sky_offset
 
 _MOST_CHANNELS = 2000
+
+
+class ImageSky(NamedTuple):
+    """An image, placed in the frame of the fit.
+
+    Attributes:
+        name: of the sky.
+        imaging: Imaging.
+        mask: of the data pixels that are fitted.
+        entry: ImageEntry it came from.
+    """
+
+    name: str
+    imaging: Imaging
+    mask: Mask
+    entry: ImageEntry
+
+    @property
+    def data_sets(self):
+        """The one data set."""
+        return [self.imaging]
 
 
 class SkyData(NamedTuple):
@@ -56,19 +80,38 @@ def less_components(sky, mask, note=lambda _: None):
     return sky._replace(channels=channels, subtract=())
 
 
-def load_skies(entries, note=lambda _: None, radius=3.0):
-    """Read the items of `data:` (arguments as of `load_entry`): SkyData in the order of their names' first use.
+def load_skies(entries, note=lambda _: None, image_plane=None):
+    """Read the items of `data:`: SkyData and ImageSky in the order of their names' first use.
+
+    Everything is placed about the phase centre of the first visibilities, or the position of the first image where
+    there are none.
+
+    Args:
+        entries: DataEntry and ImageEntry.
+        note: called with one sentence for each choice that was made.
+        image_plane: ImagePlane, for the reach of averages and the mask of images.
 
     Raises:
         InputError: channels of one sky that do not fit together, or what `load_entry` refuses.
     """
-    loaded = [(entry, load_entry(entry, note, radius)) for entry in entries]
+    radius = 3.0 if image_plane is None else image_plane.reach()
+    seen = [entry for entry in entries if not isinstance(entry, ImageEntry)]
+    loaded = [(entry, load_entry(entry, note, radius)) for entry in seen]
     origin = next((one.phase_center for _, sets in loaded for one in sets if one.phase_center is not None), None)
     skies = {}
     for entry, data_sets in loaded:
         data_sets = [_at(origin, one, note) for one in data_sets]
         skies.setdefault(entry.sky, []).append((entry, data_sets))
-    return tuple(_sky(name, parts) for name, parts in skies.items())
+    found = {name: _sky(name, parts) for name, parts in skies.items()}
+    for entry in entries:
+        if isinstance(entry, ImageEntry):
+            if entry.sky in found:
+                what = f"sky {entry.sky!r}" if entry.sky else "no sky"
+                raise InputError(f"{entry.file.name}: {what} is taken; give every image a sky of its own")
+            imaging, mask = load_image_entry(entry, origin, image_plane, note)
+            origin = origin or imaging.reference_position
+            found[entry.sky] = ImageSky(entry.sky, imaging, mask, entry)
+    return tuple(found[name] for name in dict.fromkeys(entry.sky for entry in entries))
 
 
 def _at(origin, data, note):

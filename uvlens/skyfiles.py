@@ -7,12 +7,12 @@ from .sky import Sky
 def save_skies(skies, directory, phase_center):
     """normal.npz, normal.1.npz, ...: the sums of every channel of every sky, with what a Sky is beside them."""
     parts = []
-    for i, one in enumerate(skies):
-        own, frequencies = one.sky, one.sky.frequencies or [None]
-        reductions = [own.normal.reduction] if own.shared is None else own.shared.channels
-        for reduction, frequency in zip(reductions, frequencies):
-            said = {"sky": i, "name": own.name, "source": own.source, "frequency": frequency, "law": own.law}
-            parts.append((reduction, one.normal.method, said))
+    for i, own in enumerate(skies):
+        reductions = [own.reduction] if own.shared is None else own.shared.channels
+        for reduction, frequency in zip(reductions, own.frequencies or [None]):
+            said = {"sky": i, "name": own.name, "sources": own.sources, "frequency": frequency, "law": own.law}
+            said |= {"rays": own.rays, "background": bool(own.light), "over_sampling": _said(own.over_sampling)}
+            parts.append((reduction, own.normal.method, said))
     for i, (reduction, method, said) in enumerate(parts):
         file = directory / (f"normal.{i}.npz" if i else "normal.npz")
         reduction.save(file, method=method, phase_center=phase_center, part=said, n_parts=len(parts))
@@ -20,6 +20,8 @@ def save_skies(skies, directory, phase_center):
 
 def load_skies(directory):
     """([Sky], phase centre) that `save_skies` wrote."""
+    from .light import Background
+
     first, header = Reduction.load(directory / "normal.npz")
     members = {}
     for i in range(header.get("n_parts", 1)):
@@ -30,6 +32,29 @@ def load_skies(directory):
         said, frequencies = parts[0][1], [part.get("frequency") for _, part in parts]
         shared = share_curvature([reduction for reduction, _ in parts]) if len(parts) > 1 else None
         operator = operator_from_reduction(parts[0][0] if shared is None else shared.reduction, "auto")
-        known = None if frequencies[0] is None else frequencies
-        skies.append(Sky(operator, said.get("name", ""), said.get("source", 0), known, shared, law=said.get("law")))
+        skies.append(
+            Sky(
+                operator,
+                said.get("name", ""),
+                said.get("sources", (0,)),
+                None if frequencies[0] is None else frequencies,
+                shared,
+                law=said.get("law"),
+                light=(Background(),) if said.get("background") else (),
+                rays=said.get("rays"),
+                over_sampling=_heard(said.get("over_sampling")),
+            )
+        )
     return skies, header["phase_center"]
+
+
+def _said(over_sampling):
+    import dataclasses
+
+    return None if over_sampling is None else dataclasses.asdict(over_sampling)
+
+
+def _heard(said):
+    from .oversampling import OverSampling
+
+    return None if said is None else OverSampling(**said)

@@ -3,9 +3,14 @@
 import numpy as np
 
 
+def systems_of(found):
+    """One [Reconstruction] for each linear system: skies that share a source share one."""
+    return list({id(one.inversion): one for one in found}.values())
+
+
 def log_evidence_minus_null(found):
     """ln E - ln E_null of [Reconstruction]."""
-    return float(sum(float(one.inversion.log_evidence_minus_null) for one in found))
+    return float(sum(float(one.inversion.log_evidence_minus_null) for one in systems_of(found)))
 
 
 def log_evidence_terms(model, found):
@@ -15,8 +20,8 @@ def log_evidence_terms(model, found):
         model: Model.
         found: [Reconstruction], all of them.
     """
-    nulls = [sky.normal.reduction for sky in model.skies]
-    systems = [one.inversion.system for one in found]
+    nulls = [sky.reduction for sky in model.skies]
+    systems = [one.inversion.system for one in systems_of(found)]
     return {
         "chi_squared": sum(float(null.null_chi_squared) for null in nulls)
         + sum(float(system.chi_squared_minus_null) for system in systems),
@@ -36,32 +41,41 @@ def worst_certificate(found):
 
 def effective_parameters(found):
     """gamma = sum of tr(A^-1 F): how many source parameters the data measure."""
-    return float(sum(float(one.inversion.effective_parameters) for one in found))
+    return float(sum(float(one.inversion.effective_parameters) for one in systems_of(found)))
 
 
 def n_visibilities(model):
     """K of all skies."""
-    return sum(sky.normal.reduction.n_visibilities for sky in model.skies)
+    return sum(sky.reduction.n_visibilities for sky in model.skies)
 
 
-def describe_skies(model, found, strengths):
+def n_real_data(model):
+    """Real numbers of all skies: 2 K of visibilities, pixels of images."""
+    return sum(sky.reduction.n_real_data for sky in model.skies)
+
+
+def describe_skies(model, found):
     """Facts of every sky: a list of dicts, one entry a sky."""
     facts = []
     for i, sky in enumerate(model.skies):
         mine = [one for one in found if one.sky == i]
-        reduction = sky.normal.reduction
+        reduction = sky.reduction
         facts.append(
             {
-                "name": sky.sky.name,
-                "frequencies_hz": sky.sky.frequencies,
-                "n_channels": sky.sky.n_channels,
+                "name": sky.name,
+                "kind": "image" if sky.is_image else "visibilities",
+                "frequencies_hz": sky.frequencies,
+                "n_channels": sky.n_channels,
                 "n_visibilities": reduction.n_visibilities,
-                "n_source_pixels": sky.n_source,
+                "n_real_data": reduction.n_real_data,
+                "n_image_pixels": sky.mask.n_pixels,
+                "pixel_scale": sky.mask.grid.pixel_scale,
+                "n_source_pixels": sum(part.mesh.n_source for part in mine[0].parts),
+                "n_amplitudes": sum(one.stop - one.first for one in mine[0].amplitudes),
                 "log_evidence_minus_null": log_evidence_minus_null(mine),
-                "chi_squared": float(reduction.null_chi_squared)
-                + sum(float(one.inversion.system.chi_squared_minus_null) for one in mine),
+                "chi_squared": float(reduction.null_chi_squared) + sum(one.chi_squared_minus_null for one in mine),
                 "effective_parameters": effective_parameters(mine),
-                "strength": float(strengths[i]),
+                "strength": mine[0].parts[0].strength if mine[0].parts else None,
                 "operator": sky.normal.method,
             }
         )

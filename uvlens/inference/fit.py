@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import InputError
 from ..files import load_arrays, save_arrays, save_json
 from ..results import PRODUCTS, Result
+from ..source import mesh_section
 from . import nested, nuts
 from .density import IMPOSSIBLE, Density
 from .optimize import Optimum, basins, climb, laplace_covariance, optimize
@@ -119,13 +120,19 @@ def fingerprint(model):
     positions = model.positions
     guard = None if positions is None else (np.asarray(positions.xy).tolist(), positions.threshold)
     profiles = [type(component).__name__ for component in model.components["lens"].mass]
-    skies = []
-    for sky in model.skies:
-        pixels, hashes = sky.pixels, sky.normal.reduction.hashes
-        prior = (type(pixels.regularization).__name__, pixels.positive, sky.strength_range)
-        skies.append((repr(pixels.mesh), prior, sky.sky.source, sky.sky.n_channels, hashes))
+    skies = [(sky.sources, sky.n_channels, repr(sky.light), sky.rays, sky.reduction.hashes) for sky in model.skies]
+    for system in model.systems:
+        for block in system.columns.blocks:
+            pixels = block.pixels
+            prior = (type(pixels.regularization).__name__, pixels.positive, block.maximised, block.skies)
+            skies.append((block.source, block.part, mesh_section(pixels.mesh), prior, _of_adapt(pixels.adapt)))
+        skies += [(one.sky, one.place, one.number, repr(one.profile)) for one in system.columns.amplitudes]
     stated = (model.parameters.describe(), profiles, skies, guard, model.n_rays)
     return hashlib.sha256(repr((stated, __version__)).encode()).hexdigest()
+
+
+def _of_adapt(adapt):
+    return None if adapt is None else hashlib.sha256(adapt.image.tobytes()).hexdigest()
 
 
 def _climb_and_measure(density, seed, checkpoint, resume, progress, n_starts=8, n_screen=48):

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ..errors import InputError
 from .components import AbstractMass
 
 
@@ -15,10 +16,18 @@ class LensPlane(eqx.Module):
     Args:
         mass: the components; their deflections add, scaled to the source.
         redshift: of the plane, kept for the results.
+        light: unlensed light profiles with linear fluxes.
+        light_skies: names of the skies that see each profile, () for all of them.
     """
 
     mass: tuple[AbstractMass, ...] = eqx.field(converter=tuple)
     redshift: Any = None
+    light: tuple = eqx.field(converter=tuple, default=())
+    light_skies: tuple = eqx.field(static=True, default=())
+
+    def __check_init__(self):
+        if self.light_skies and len(self.light_skies) != len(self.light):
+            raise InputError(f"{len(self.light)} light profiles, {len(self.light_skies)} lists of skies that see them")
 
     def ray_trace(self, x, y):
         """Source-plane position (beta_x, beta_y) [arcsec] of image-plane positions (x, y)."""

@@ -1,0 +1,141 @@
+"""Which columns a linear system has: blocks of source pixels, then amplitudes of light profiles."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import InputError
+from .sourcemodel import PixelSource
+
+
+class Block(NamedTuple):
+    """A pixelised source.
+
+    Attributes:
+        source, part: numbers of the source component and of its part.
+        pixels: the part as it was stated, priors in place.
+        skies: numbers of the skies that see it, within the system.
+        first: its first column.
+        maximised: whether its strength maximises the evidence.
+    """
+
+    source: int
+    part: int
+    pixels: PixelSource
+    skies: tuple[int, ...]
+    first: int
+    maximised: bool
+
+    @property
+    def stop(self):
+        """The column after its last."""
+        return self.first + self.pixels.mesh.n_source
+
+
+class Amplitudes(NamedTuple):
+    """The amplitudes of one light profile in one sky.
+
+    Attributes:
+        sky: number within the system.
+        place: "sky", "lens", or the number of a source.
+        number: of the profile there.
+        profile: as it was stated.
+        first: its first column.
+    """
+
+    sky: int
+    place: str | int
+    number: int
+    profile: object
+    first: int
+
+    @property
+    def stop(self):
+        """The column after its last."""
+        return self.first + self.profile.n_columns
+
+    @property
+    def is_optimised(self):
+        """Whether they leave both determinants."""
+        return self.profile.amplitude == "optimised"
+
+    def component(self, filled, skies):
+        """The profile filled with numbers."""
+        if self.place == "sky":
+            return skies[self.sky].light[self.number]
+        if self.place == "lens":
+            return filled["lens"].light[self.number]
+        return filled["source"][self.place].light[self.number]
+
+
+class Columns(NamedTuple):
+    """The columns of a system: [blocks, marginalised amplitudes, optimised amplitudes].
+
+    Attributes:
+        blocks: of source pixels.
+        amplitudes: of light profiles.
+    """
+
+    blocks: tuple[Block, ...]
+    amplitudes: tuple[Amplitudes, ...]
+
+    @property
+    def n_pixels(self):
+        """Coefficients of the pixelised sources."""
+        return self.blocks[-1].stop if self.blocks else 0
+
+    @property
+    def n_source(self):
+        """S: all columns."""
+        return self.amplitudes[-1].stop if self.amplitudes else self.n_pixels
+
+    @property
+    def n_determined(self):
+        """Columns that enter the determinants: all but optimised amplitudes."""
+        return next((one.first for one in self.amplitudes if one.is_optimised), self.n_source)
+
+    @property
+    def allowed(self):
+        """False where a node is fixed to zero, shape (S,)."""
+        parts = [np.asarray(block.pixels.mesh.allowed) for block in self.blocks]
+        return np.concatenate([*parts, np.ones(self.n_source - self.n_pixels, bool)])
+
+    @property
+    def constrained(self):
+        """True where a coefficient must not be negative, shape (S,)."""
+        parts = [np.full(block.pixels.mesh.n_source, block.pixels.positive) for block in self.blocks]
+        parts += [np.full(one.stop - one.first, one.profile.positive) for one in self.amplitudes]
+        return np.concatenate(parts)
+
+
+def columns_of(skies, sources, lens_light, lens_light_skies):
+    """The Columns of a system.
+
+    Args:
+        skies: its members.
+        sources: [(Source as settled, which of its parts have maximised strengths)] of the model.
+        lens_light: profiles in the lens plane; lens_light_skies: the names of the skies that see each, () for all.
+    """
+    blocks, first = [], 0
+    for number, (source, maximised) in enumerate(sources):
+        seen_by = tuple(k for k, sky in enumerate(skies) if number in sky.sources)
+        for part, pixels in enumerate(source.parts):
+            for group in [seen_by] if source.shared else [(k,) for k in seen_by]:
+                if group:
+                    blocks.append(Block(number, part, pixels, group, first, maximised[part]))
+                    first = blocks[-1].stop
+    lights = []
+    for k, sky in enumerate(skies):
+        lights += [(k, "sky", i, profile) for i, profile in enumerate(sky.light)]
+        for i, (profile, names) in enumerate(zip(lens_light, lens_light_skies or [()] * len(lens_light))):
+            if not names or sky.name in names:
+                lights.append((k, "lens", i, profile))
+        for number in sky.sources:
+            lights += [(k, number, i, profile) for i, profile in enumerate(sources[number][0].light)]
+    amplitudes = []
+    for light in sorted(lights, key=lambda light: light[3].amplitude == "optimised"):
+        amplitudes.append(Amplitudes(*light, first))
+        first = amplitudes[-1].stop
+    if not first:
+        raise InputError("a sky without a source: nothing to fit to it")
+    return Columns(tuple(blocks), tuple(amplitudes))

@@ -1,0 +1,69 @@
+"""Figures of an image: data, model through the PSF, residual."""
+
+import numpy as np
+
+from .plot import DATA_COLOR, DIVERGING, MODEL_COLOR, display_unit, draw_curves, figure_of, lens_curves, show_image
+
+_LOWEST, _HIGHEST = 2.0, 99.7
+"""Percentiles between which brightness is drawn."""
+
+
+def _image(one):
+    """(data, model, weight) on the data grid, NaN outside the mask."""
+    reduction = one.reduction
+    kept = reduction.data_mask.kept
+    images = (reduction.data_image, reduction.model_image(one.image))
+    return *(np.where(kept, image, np.nan) for image in images), np.where(kept, reduction.weight_image, 0.0)
+
+
+def plot_image(one, lens):
+    """Data, model, data without unlensed light, and residual over the noise."""
+    data, model, weight = _image(one)
+    reduction, (factor, unit) = one.reduction, display_unit(one)
+    grid = reduction.data_mask.grid
+    figure, axes = figure_of(2, 2, 5.0, 4.4)
+    seen = np.where(weight > 0.0, data, np.nan)
+    limits = tuple(factor * np.nanpercentile(seen, [_LOWEST, _HIGHEST]))
+    name = f"{unit}/pixel"
+    show_image(axes[0, 0], factor * data, grid, "data", name, limits=limits)
+    show_image(axes[0, 1], factor * model, grid, "model", name, limits=limits)
+    unlensed = one.image - one.lensed_source
+    if np.any(unlensed):
+        left = data - reduction.model_image(unlensed)
+        shown = factor * np.nanpercentile(reduction.model_image(one.lensed_source), [_LOWEST, 99.9])
+        title = "data - light of the lens"
+        show_image(axes[1, 0], factor * left, grid, title, name, limits=(min(shown[0], 0.0) - 0.1 * shown[1], shown[1]))
+    else:
+        sky = one.mask.to_image(factor * one.image, outside=np.nan)
+        show_image(axes[1, 0], sky, one.mask.grid, "model before the PSF", name)
+    residual = np.where(weight > 0.0, (data - model) * np.sqrt(weight), np.nan)
+    axes[1, 1].set_facecolor("0.8")
+    worst = np.nanmax(np.abs(residual))
+    title = f"residual / noise, largest {worst:.1f}"
+    show_image(axes[1, 1], residual, grid, title, "sigma", limits=(-4.0, 4.0), cmap=DIVERGING)
+    curves = lens_curves(one.mask, lens)
+    for axis in (axes[0, 1], axes[1, 0]):
+        draw_curves(axis, curves, color="cyan", linewidth=0.9)
+    west, east, south, north = grid.extent
+    for axis in axes.flat:
+        axis.set_xlim(east, west)
+        axis.set_ylim(south, north)
+    return figure
+
+
+def plot_image_histogram(one):
+    """Residuals of the fitted pixels over their errors, against a unit normal."""
+    data, model, weight = _image(one)
+    chosen = weight > 0.0
+    values = ((data - model)[chosen]) * np.sqrt(weight[chosen])
+    figure, axes = figure_of(1, 1, 5.0, 3.6)
+    axis = axes[0, 0]
+    edges = np.linspace(-5.0, 5.0, 61)
+    axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} pixels")
+    x = np.linspace(-5.0, 5.0, 300)
+    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi), color=MODEL_COLOR, lw=1.6, label="unit normal")
+    axis.set_xlabel("(data - model) / error")
+    axis.set_ylabel("density")
+    axis.set_title(f"mean {values.mean():+.3f}, standard deviation {values.std():.3f}", fontsize=10)
+    axis.legend(frameon=False, fontsize=8)
+    return figure

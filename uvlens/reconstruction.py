@@ -1,0 +1,158 @@
+"""What an inversion found in one channel of one sky: its sources, its image, what is left of the data."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from .columns import Amplitudes, Block
+from .grid import PixelGrid
+from .inversion import Inversion
+from .normal.operator import AbstractNormalOperator
+from .sky import Sky
+
+_FINEST = 400
+"""Pixels along the longer side of a picture of a source, at most."""
+
+
+class Part(NamedTuple):
+    """A pixelised source of a reconstruction.
+
+    Attributes:
+        block: its columns and what it is.
+        geometry: of its mesh.
+        strength: of its prior, dimensionless.
+    """
+
+    block: Block
+    geometry: Any
+    strength: float
+
+    @property
+    def mesh(self):
+        """Its mesh."""
+        return self.block.pixels.mesh
+
+    @property
+    def columns(self):
+        """Its columns, a slice."""
+        return slice(self.block.first, self.block.stop)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """One channel of one sky.
+
+    Attributes:
+        sky, channel: numbers.
+        of_sky: the Sky.
+        normal: operator of this channel.
+        inversion: of the whole system, other skies that share a source included.
+        rows: those of this sky in the system.
+        parts: its pixelised sources.
+        amplitudes: of its light profiles.
+    """
+
+    sky: int
+    channel: int
+    of_sky: Sky
+    normal: AbstractNormalOperator
+    inversion: Inversion
+    rows: slice
+    parts: tuple[Part, ...]
+    amplitudes: tuple[Amplitudes, ...]
+
+    @property
+    def geometry(self):
+        """Of the first mesh."""
+        return self.parts[0].geometry
+
+    @property
+    def reduction(self):
+        """What the data of this channel were reduced to."""
+        return self.normal.reduction
+
+    @property
+    def mask(self):
+        """The pixels of its image."""
+        return self.normal.mask
+
+    @property
+    def flux_unit(self):
+        """Jy, or the unit of an image."""
+        return getattr(self.reduction, "unit", None) or "Jy"
+
+    def source(self, part):
+        """s of a Part, shape (S,) [flux per arcsec^2]."""
+        return self.inversion.source[part.columns]
+
+    def image_of(self, columns):
+        """L s of some columns alone, shape (N,) [flux per pixel]."""
+        source = jnp.zeros_like(self.inversion.source).at[columns].set(self.inversion.source[columns])
+        return self.inversion.mapper.apply(source)[self.rows]
+
+    @functools.cached_property
+    def image(self):
+        """The model of the sky at the N pixels, before beam or PSF, shape (N,) [flux per pixel]."""
+        return np.asarray(self.inversion.image[self.rows])
+
+    @functools.cached_property
+    def lensed_source(self):
+        """The same without the light in front of the lens."""
+        unlensed = [one for one in self.amplitudes if not isinstance(one.place, int)]
+        image = self.image
+        for one in unlensed:
+            image = image - np.asarray(self.image_of(slice(one.first, one.stop)))
+        return image
+
+    @functools.cached_property
+    def covariance(self):
+        """A^-1, shape (S, S)."""
+        return np.asarray(self.inversion.system.inverse())
+
+    @functools.cached_property
+    def response(self):
+        """W L s: what the model adds to the dirty image, shape (N,)."""
+        return np.asarray(self.normal.apply(jnp.asarray(self.image)[:, None])[:, 0])
+
+    @property
+    def chi_squared_minus_null(self):
+        """chi^2 of this sky and channel less that of an empty sky."""
+        return float(self.image @ (self.response - 2.0 * np.asarray(self.normal.dirty_image)))
+
+    @property
+    def dirty_residual(self):
+        """(d~ - W L s) / sum of weights at the N pixels, primary beams applied, shape (N,)."""
+        return (np.asarray(self.normal.dirty_image) - self.response) / self.reduction.sum_weight
+
+    def picture(self, part, pixels_per_node=4):
+        """(brightness, its error, grid) of a Part on a fine grid that covers its mesh [flux per arcsec^2].
+
+        The error is that of the interpolated brightness, sqrt(b^T A^-1 b) with b the interpolation weights.
+        """
+        grid = source_grid(part, pixels_per_node)
+        x, y = grid.coordinates()
+        indices, weights = part.mesh.interpolation(jnp.asarray(x.ravel()), jnp.asarray(y.ravel()), part.geometry)
+        indices, weights = np.asarray(indices), np.asarray(weights)
+        covariance = self.covariance[part.columns, part.columns]
+        brightness = np.sum(weights * np.asarray(self.source(part))[indices], axis=1)
+        variance = np.concatenate(
+            [
+                np.einsum("ip,ipq,iq->i", w, covariance[i[:, :, None], i[:, None, :]], w)
+                for i, w in zip(np.array_split(indices, 16), np.array_split(weights, 16))
+            ]
+        )
+        error = np.sqrt(np.maximum(variance, 0.0))
+        return brightness.reshape(grid.shape), error.reshape(grid.shape), grid
+
+
+def source_grid(part, pixels_per_node=4):
+    """PixelGrid that shows a mesh: `pixels_per_node` along a side for each node, were they evenly spread."""
+    west, east, south, north = (float(edge) for edge in part.mesh.frame(part.geometry))
+    width, height = east - west, north - south
+    scale = (width * height / part.mesh.n_source) ** 0.5 / pixels_per_node
+    scale = max(scale, max(width, height) / _FINEST)
+    shape = (max(1, round(height / scale)), max(1, round(width / scale)))
+    return PixelGrid(shape, scale, (0.5 * (west + east), 0.5 * (south + north)))

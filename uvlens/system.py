@@ -1,0 +1,372 @@
+"""One linear system: everything that a sky sees (or several skies that share a source), and its evidence.
+
+L = [mesh 1, mesh 2, ..., marginalised amplitudes, optimised amplitudes],   rows: pixels of sky 1, of sky 2, ...
+H = block diagonal of lambda_b G_b and of the amplitudes' own priors
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from .columns import Columns
+from .errors import InputError
+from .inversion import (
+    best_coefficient,
+    block_diagonal,
+    invert_channels,
+    log_evidence_minus_null,
+    matrix_from_bands,
+    run_inversion,
+    spectral_evidence_minus_null,
+)
+from .light import light_columns
+from .normal import JointNormalOperator, SourceSize, operator_from_reduction, suited
+from .normal.operator import AbstractNormalOperator
+from .normal.spectral import ProductsAt
+from .reconstruction import Part, Reconstruction
+from .sky import Sky
+from .source import Mapper
+from .sourcemodel import STRENGTH_RANGE
+
+
+class Problem(NamedTuple):
+    """A system at one point of parameter space.
+
+    Attributes:
+        mapper: L, all rows and columns.
+        geometries: of the mesh of each block.
+        prior: H, lower bands or dense.
+        log_det: ln det H of what has a prior, and n ln 2 pi of amplitudes without one.
+        strengths: dimensionless, of each block.
+        index: spectral index, or None.
+    """
+
+    mapper: Mapper
+    geometries: tuple
+    prior: Array
+    log_det: Array
+    strengths: tuple
+    index: Array | None
+
+
+class FittedSystem(eqx.Module):
+    """One or several skies with the sources that are fitted to them; `fitted_system` makes it.
+
+    Attributes:
+        skies: the members; several only where they share a source.
+        normal: operator of all their pixels.
+        adapt: adapt image of each block at its pixels, or None.
+        start: passive set the positive solver begins with, shape (S,).
+        numbers: of the members among the skies of the model.
+        grids: numbers of their rays among the grids of the model.
+        columns: what the columns of L are.
+        products_at: of a spectral index, or None.
+    """
+
+    skies: tuple[Sky, ...]
+    normal: AbstractNormalOperator
+    adapt: tuple
+    start: Bool[Array, " S"]
+    numbers: tuple[int, ...] = eqx.field(static=True)
+    grids: tuple[int, ...] = eqx.field(static=True)
+    columns: Columns = eqx.field(static=True)
+    products_at: ProductsAt | None = eqx.field(static=True, default=None)
+
+    @property
+    def n_source(self):
+        """S, amplitudes included."""
+        return self.columns.n_source
+
+    @property
+    def n_channels(self):
+        """C."""
+        return self.skies[0].n_channels
+
+    @property
+    def reduction(self):
+        """What its data were reduced to."""
+        return self.normal.reduction
+
+    @property
+    def row_starts(self):
+        """Row of L at which each member begins, and the number of rows."""
+        return np.concatenate([[0], np.cumsum([sky.mask.n_pixels for sky in self.skies])])
+
+    def problem(self, filled, scene):
+        """The Problem at components filled with numbers, rays traced by a Scene."""
+        traced = [self._trace(b, block, filled, scene) for b, block in enumerate(self.columns.blocks)]
+        mapper = self._assemble(filled, scene, [entries for _, entries in traced])
+        geometries = tuple(geometry for geometry, _ in traced)
+        index = None
+        if self.products_at is not None:
+            index = jnp.asarray(filled["source"][self.skies[0].sources[0]].spectral_index, dtype=float)
+        prior, log_det, strengths = self._prior(filled, traced, mapper)
+        return Problem(mapper, geometries, prior, log_det, strengths, index)
+
+    def _trace(self, number, block, filled, scene):
+        """(geometry, {sky: (indices, weights)}) of a block; source in flux per arcsec^2."""
+        key = (block.source, block.part, tuple(self.grids[k] for k in block.skies))
+        if key in scene.mapped:
+            geometry, found = scene.mapped[key]
+            return geometry, dict(zip(block.skies, found))
+        source, mesh = filled["source"][block.source], block.pixels.mesh
+        rays = [scene.rays(self.grids[k], source.deflection_scale) for k in block.skies]
+        weights = None
+        if self.adapt[number] is not None:
+            counts = np.concatenate(
+                [np.full(self.skies[k].mask.n_pixels, r[0].shape[1]) for k, r in zip(block.skies, rays)]
+            )
+            weights = jnp.repeat(self.adapt[number], counts, total_repeat_length=int(counts.sum()))
+        every_x, every_y = (
+            rays[0] if len(rays) == 1 else (jnp.concatenate([one[i].ravel() for one in rays]) for i in range(2))
+        )
+        if weights is not None:
+            weights = weights.reshape(every_x.shape)
+        geometry = mesh.geometry(
+            every_x, every_y, lambda x, y: scene.trace(x, y, source.deflection_scale), ray_weights=weights
+        )
+        found = []
+        for k, (x, y) in zip(block.skies, rays):
+            indices, values = mesh.interpolation(x, y, geometry)
+            area = self.skies[k].mask.grid.pixel_area / x.shape[1] * _colour(source, self.skies[k])
+            found.append((indices.reshape(len(x), -1), values.reshape(len(x), -1) * area))
+        scene.mapped[key] = geometry, found
+        return geometry, dict(zip(block.skies, found))
+
+    def _assemble(self, filled, scene, entries):
+        """L of all blocks and amplitudes."""
+        rows = []
+        for k, sky in enumerate(self.skies):
+            parts = [
+                (found[k][0] + block.first, found[k][1])
+                for block, found in zip(self.columns.blocks, entries)
+                if k in block.skies
+            ]
+            for one in self.columns.amplitudes:
+                if one.sky == k:
+                    parts.append(self._light_entries(one, sky, filled, scene))
+            rows.append([jnp.concatenate(list(arrays), axis=1) for arrays in zip(*parts)])
+        indices, weights = _stacked(rows)
+        return Mapper(indices, weights, self.columns.n_source)
+
+    def _light_entries(self, one, sky, filled, scene):
+        """(indices, weights), shape (N, n), of the columns of a light profile of unit flux."""
+        profile, colour = one.component(filled, self.skies), 1.0
+        x, y, pixel, weight = sub_pixels(sky, scene.grids[self.grids[one.sky]])
+        if isinstance(one.place, int):
+            source = filled["source"][one.place]
+            colour, scale = _colour(source, sky), source.deflection_scale
+            if sky.over_sampling is None:
+                x, y = (beta.ravel() for beta in scene.rays(self.grids[one.sky], scale))
+            else:
+                x, y = scene.trace(x, y, scale)
+        images = light_columns([profile], x, y, pixel, weight, sky.mask) * colour
+        indices = jnp.broadcast_to(jnp.arange(one.first, one.stop, dtype=jnp.int32), images.shape)
+        return indices, images
+
+    def _prior(self, filled, traced, mapper):
+        """(H, ln det H, strengths): of the blocks, and of amplitudes that have a prior."""
+        matrices, log_det, strengths, free = [], 0.0, [], None
+        for number, (block, (geometry, found)) in enumerate(zip(self.columns.blocks, traced)):
+            regularization = filled["source"][block.source].parts[block.part].regularization
+            own = Mapper(*_stacked([found[k] for k in block.skies]), block.pixels.mesh.n_source)
+            prior = regularization.prior(
+                block.pixels.mesh, geometry, self.reduction.resolution_area, own, self.adapt[number]
+            )
+            scale = self.coefficient(regularization.strength)
+            if block.maximised:
+                free = number
+            matrices.append((prior.matrix, scale))
+            log_det += block.pixels.mesh.n_source * jnp.log(scale) + prior.log_det
+            strengths.append(regularization.strength)
+        diagonal, log_det_amplitudes = self._amplitude_prior(filled)
+        rest = [] if not len(diagonal) else [(diagonal[None, :], 1.0)]
+        if free is not None:
+            best = self._best_coefficient(mapper, matrices + rest, free)
+            log_det += self.columns.blocks[free].pixels.mesh.n_source * (jnp.log(best) - jnp.log(matrices[free][1]))
+            strengths[free] = best / self.coefficient(1.0)
+            matrices[free] = (matrices[free][0], best)
+        prior = block_diagonal([matrix * scale for matrix, scale in matrices + rest])
+        return prior, jnp.asarray(log_det + log_det_amplitudes), tuple(strengths)
+
+    def _amplitude_prior(self, filled):
+        """(diagonal of H (E,), ln det H): ln 2 pi for each flat amplitude, nothing for an optimised one."""
+        diagonal, log_det = [], 0.0
+        for one in self.columns.amplitudes:
+            profile, n = one.component(filled, self.skies), one.stop - one.first
+            if one.is_optimised:
+                diagonal.append(jnp.zeros(n))
+            elif profile.amplitude_sigma is None:
+                diagonal.append(jnp.zeros(n))
+                log_det += n * np.log(2.0 * np.pi)
+            else:
+                precision = 1.0 / jnp.asarray(profile.amplitude_sigma, dtype=float) ** 2
+                diagonal.append(jnp.full(n, precision))
+                log_det += n * jnp.log(precision)
+        return (jnp.concatenate(diagonal) if diagonal else jnp.zeros(0)), log_det
+
+    def coefficient(self, strength):
+        """lambda_0 = strength sum_k w_k Omega_N^2 of a dimensionless strength."""
+        return strength * self.reduction.sum_weight * self.reduction.resolution_area**2
+
+    def _best_coefficient(self, mapper, matrices, free):
+        """lambda_0 of block `free` at the maximum of the evidence, everything else fixed."""
+        mapper, block = jax.lax.stop_gradient(mapper), self.columns.blocks[free]
+        zero = [(matrix, 0.0 if number == free else scale) for number, (matrix, scale) in enumerate(matrices)]
+        alone = [(matrix, 1.0 if number == free else 0.0) for number, (matrix, _) in enumerate(matrices)]
+        dense = [matrix_from_bands(block_diagonal([m * s for m, s in parts])) for parts in (alone, zero)]
+        best = best_coefficient(
+            self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
+            mapper.transposed_product(self.normal.dirty_image),
+            dense[0],
+            *(self.coefficient(bound) for bound in STRENGTH_RANGE),
+            rest=dense[1] if len(matrices) > 1 else None,
+            columns=slice(block.first, block.stop),
+            **self._limits,
+        )
+        return jax.lax.stop_gradient(best)
+
+    @property
+    def _limits(self):
+        return {
+            "allowed": jnp.asarray(self.columns.allowed),
+            "positive": self._positive,
+            "n_determined": self.columns.n_determined,
+        }
+
+    def log_evidence_minus_null(self, problem):
+        """ln E - ln E_null of all channels; NaN where the positive source was not found."""
+        mapper = problem.mapper
+        arguments = (mapper.indices, mapper.weights, problem.prior, jnp.asarray(self.columns.allowed), self.start)
+        if self.products_at is None:
+            value = log_evidence_minus_null(self.normal, *arguments, self._positive, self.columns.n_determined)
+        else:
+            value = spectral_evidence_minus_null(self.products_at, problem.index, *arguments, self._positive)
+        return value + 0.5 * self.n_channels * problem.log_det
+
+    @property
+    def _positive(self):
+        """What must not be negative: False, True (everything), or a tuple of booleans (S,)."""
+        constrained = self.columns.constrained
+        return bool(constrained[0]) if constrained.all() or not constrained.any() else tuple(constrained.tolist())
+
+    def settled(self, problem):
+        """The same system with its spectral index, if it has one, in the sums of its operator."""
+        if problem.index is None:
+            return self
+        old = self.skies[0]
+        assert old.spectral is not None
+        operator = operator_from_reduction(old.spectral.at(float(problem.index)), "auto")
+        law = (float(problem.index), old.spectral.reference_frequency)
+        sky = Sky(operator, old.name, old.sources, old.frequencies, law=law, rays=old.rays)
+        return dataclasses.replace(self, skies=(sky,), normal=operator, products_at=None)
+
+    def inversions(self, problem):
+        """[Inversion] of the channels: sources in flux per arcsec^2, then amplitudes."""
+        h = matrix_from_bands(problem.prior)
+        if self.skies[0].shared is not None:
+            return list(
+                invert_channels(self.skies[0].shared, self.normal, problem.mapper, h, problem.log_det, **self._limits)
+            )
+        normal = self.settled(problem).normal
+        return [run_inversion(normal, problem.mapper, h, problem.log_det, **self._limits)]
+
+    def reconstructions(self, problem):
+        """[Reconstruction] of every channel of every member."""
+        parts = [
+            Part(block, geometry, float(strength))
+            for block, geometry, strength in zip(self.columns.blocks, problem.geometries, problem.strengths)
+        ]
+        starts, found = self.row_starts, []
+        for channel, inversion in enumerate(self.inversions(problem)):
+            for k, (number, sky) in enumerate(zip(self.numbers, self.skies)):
+                normal = inversion.normal if len(self.skies) == 1 else sky.normal
+                own = [part for part in parts if k in part.block.skies]
+                amplitudes = tuple(one for one in self.columns.amplitudes if one.sky == k)
+                rows = slice(int(starts[k]), int(starts[k + 1]))
+                found.append(Reconstruction(number, channel, sky, normal, inversion, rows, tuple(own), amplitudes))
+        return sorted(found, key=lambda one: (one.sky, one.channel))
+
+
+def fitted_system(skies, numbers, grids, rays, columns):
+    """The FittedSystem of some skies, operators chosen for what is fitted to them.
+
+    Args:
+        skies: its members.
+        numbers, grids: see FittedSystem.
+        rays: per pixel side, for the cost model.
+        columns: Columns.
+
+    Raises:
+        InputError: what channels, spectral indices and shared sources cannot do together.
+    """
+    _check_channels(skies, columns)
+    entries = sum(block.pixels.mesh.entries(rays) for block in columns.blocks)
+    size = SourceSize(columns.n_source, entries + columns.n_source - columns.n_pixels)
+    skies = tuple(_with_operator(sky, suited(sky.normal, size)) for sky in skies)
+    operators = tuple(sky.normal for sky in skies)
+    spectral = skies[0].spectral
+    return FittedSystem(
+        skies,
+        operators[0] if len(operators) == 1 else JointNormalOperator.of(operators),
+        tuple(_adapt_rows(block, skies) for block in columns.blocks),
+        jnp.ones(columns.n_source, bool),
+        tuple(numbers),
+        tuple(grids),
+        columns,
+        None if spectral is None else ProductsAt(spectral, size),
+    )
+
+
+def sub_pixels(sky, rays):
+    """(x, y, pixel, weight) of the positions at which light profiles are evaluated, each of shape (M,)."""
+    if sky.over_sampling is not None:
+        grid = sky.over_sampling.on(sky.mask)
+        return grid.x, grid.y, grid.pixel, grid.weight
+    n_pixels, n_rays = rays[0].shape
+    pixel = jnp.repeat(jnp.arange(n_pixels), n_rays)
+    return rays[0].ravel(), rays[1].ravel(), pixel, jnp.full(n_pixels * n_rays, 1.0 / n_rays)
+
+
+def _stacked(rows):
+    """Entries (indices, weights) of several members, one below the other, padded to the same width."""
+    if len(rows) == 1:
+        return rows[0]
+    width = max(indices.shape[1] for indices, _ in rows)
+    padded = [[jnp.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in pair] for pair in rows]
+    return tuple(jnp.concatenate(list(arrays)) for arrays in zip(*padded))
+
+
+def _colour(source, sky):
+    return source.colour.get(sky.name, 1.0) if source.shared else 1.0
+
+
+def _adapt_rows(block, skies):
+    """The adapt image at the pixels of the skies that see a block, shape (N,), or None."""
+    if block.pixels.adapt is None:
+        return None
+    return jnp.asarray(np.concatenate([block.pixels.adapt.on(skies[k].mask) for k in block.skies]))
+
+
+def _with_operator(sky, normal):
+    return eqx.tree_at(lambda s: s.normal, sky, normal, is_leaf=lambda leaf: leaf is sky.normal)
+
+
+def _check_channels(skies, columns):
+    """Refuse what channels that share W, spectral indices and shared sources cannot do together."""
+    maximised = [block for block in columns.blocks if block.maximised]
+    if len(maximised) > 1:
+        raise InputError('one pixelised source of a sky can have strength: "evidence"; give the others a prior')
+    if maximised and skies[0].n_channels > 1:
+        raise InputError("channels that share a curvature matrix have one strength: a number, a prior or auto")
+    if maximised and skies[0].spectral is not None:
+        raise InputError("a source with a spectral index has one strength: a number, a prior or auto")
+    if len(skies) > 1 and any(sky.n_channels > 1 or sky.spectral is not None for sky in skies):
+        raise InputError("a source that skies share needs skies with one channel and no spectral index")
+    if skies[0].spectral is not None and (columns.amplitudes or len(columns.blocks) > 1):
+        raise InputError("a spectral index is for a sky with one pixelised source and nothing else")
