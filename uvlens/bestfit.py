@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .lens import MASS_PROFILES
-from .light import LIGHT_PROFILES
+from .light import LINEAR_PROFILES, Linear
 from .products import mask_section
 from .source import REGULARIZATIONS, mesh_section
 
@@ -32,7 +32,7 @@ def best_fit_content(result, data_section=None):
     if lens.light:
         seen_by = lens.light_skies or [()] * len(lens.light)
         content["lens"]["light"] = [
-            component_section(one, LIGHT_PROFILES) | ({"sky": list(names)} if names else {})
+            component_section(one, LINEAR_PROFILES) | ({"sky": list(names)} if names else {})
             for one, names in zip(lens.light, seen_by)
         ]
     strengths = {}
@@ -56,7 +56,13 @@ def component_section(component, registry):
     """A profile by name with its numbers."""
     name = next(name for name, kind in registry.items() if type(component) is kind)
     values = {f.name: getattr(component, f.name) for f in dataclasses.fields(component)}
-    return {"profile": name, **{key: plain(value) for key, value in values.items() if value is not None}}
+    flux = values.pop("flux", None)
+    section = {"profile": name, **{key: plain(value) for key, value in values.items() if value is not None}}
+    if isinstance(flux, Linear):
+        section |= {"flux": "linear", "amplitude": flux.amplitude}
+        section |= {} if flux.sigma is None else {"amplitude_sigma": flux.sigma}
+        section |= {} if flux.positive is None else {"positive": flux.positive}
+    return section
 
 
 def plain(value):
@@ -89,7 +95,7 @@ def _source_section(source, number, strengths):
     if parts:
         content["pixels"] = parts[0] if len(parts) == 1 else parts
     if source.light:
-        content["light"] = [component_section(one, LIGHT_PROFILES) for one in source.light]
+        content["light"] = [component_section(one, LINEAR_PROFILES) for one in source.light]
     return content
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
+from .light import amplitude_prior
 from .sourcemodel import PixelSource
 
 
@@ -55,9 +56,14 @@ class Amplitudes(NamedTuple):
         return self.first + self.profile.n_columns
 
     @property
+    def prior(self):
+        """AmplitudePrior of them."""
+        return amplitude_prior([self.profile])
+
+    @property
     def is_optimised(self):
         """Whether they leave both determinants."""
-        return self.profile.amplitude == "optimised"
+        return self.prior.n_optimised > 0
 
     def component(self, filled, skies):
         """The profile filled with numbers."""
@@ -104,7 +110,7 @@ class Columns(NamedTuple):
     def constrained(self):
         """True where a coefficient must not be negative, shape (S,)."""
         parts = [np.full(block.pixels.mesh.n_source, block.pixels.positive) for block in self.blocks]
-        parts += [np.full(one.stop - one.first, one.profile.positive) for one in self.amplitudes]
+        parts += [one.prior.constrained for one in self.amplitudes]
         return np.concatenate(parts)
 
 
@@ -133,7 +139,7 @@ def columns_of(skies, sources, lens_light, lens_light_skies):
         for number in sky.sources:
             lights += [(k, number, i, profile) for i, profile in enumerate(sources[number][0].light)]
     amplitudes = []
-    for light in sorted(lights, key=lambda light: light[3].amplitude == "optimised"):
+    for light in sorted(lights, key=lambda light: amplitude_prior([light[3]]).n_optimised > 0):
         amplitudes.append(Amplitudes(*light, first))
         first = amplitudes[-1].stop
     if not first:

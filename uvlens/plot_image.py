@@ -11,9 +11,10 @@ _LOWEST, _HIGHEST = 2.0, 99.7
 def _image(one):
     """(data, model, weight) on the data grid, NaN outside the mask."""
     reduction = one.reduction
-    kept = reduction.data_mask.kept
-    images = (reduction.data_image, reduction.model_image(one.image))
-    return *(np.where(kept, image, np.nan) for image in images), np.where(kept, reduction.weight_image, 0.0)
+    mask, model = reduction.data_mask, reduction.predict(one.image)
+    return *(mask.to_image(values, outside=np.nan) for values in (reduction.data, model)), mask.to_image(
+        reduction.weight
+    )
 
 
 def plot_image(one, lens):
@@ -29,8 +30,8 @@ def plot_image(one, lens):
     show_image(axes[0, 1], factor * model, grid, "model", name, limits=limits)
     unlensed = one.image - one.lensed_source
     if np.any(unlensed):
-        left = data - reduction.model_image(unlensed)
-        shown = factor * np.nanpercentile(reduction.model_image(one.lensed_source), [_LOWEST, 99.9])
+        left = data - reduction.data_mask.to_image(reduction.predict(unlensed))
+        shown = factor * np.nanpercentile(reduction.predict(one.lensed_source), [_LOWEST, 99.9])
         title = "data - light of the lens"
         show_image(axes[1, 0], factor * left, grid, title, name, limits=(min(shown[0], 0.0) - 0.1 * shown[1], shown[1]))
     else:

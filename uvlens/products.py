@@ -65,12 +65,12 @@ def write_fits_products(found, directory, phase_center=None):
 
 
 def _write_image_residuals(one, write, unit):
-    reduction = one.reduction
-    model = reduction.model_image(one.image)
-    left = np.where(reduction.weight_image > 0.0, reduction.data_image - model, 0.0)
-    write("model_image", [model], reduction.data_mask.grid, unit)
-    write("residual", [left], reduction.data_mask.grid, unit)
-    write("residual_sigma", [left * np.sqrt(reduction.weight_image)], reduction.data_mask.grid, "sigma")
+    reduction, mask = one.reduction, one.reduction.data_mask
+    model = reduction.predict(one.image)
+    left = np.where(reduction.weight > 0.0, reduction.data - model, 0.0)
+    write("model_image", [mask.to_image(model)], mask.grid, f"{unit}/pixel")
+    write("residual", [mask.to_image(left)], mask.grid, f"{unit}/pixel")
+    write("residual_sigma", [mask.to_image(left * np.sqrt(reduction.weight))], mask.grid, "sigma")
 
 
 def mask_section(mask):

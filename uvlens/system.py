@@ -24,8 +24,8 @@ from .inversion import (
     run_inversion,
     spectral_evidence_minus_null,
 )
-from .light import light_columns
-from .normal import JointNormalOperator, SourceSize, operator_from_reduction, suited
+from .light import column_entries, light_columns
+from .normal import SourceSize, joint_operator, operator_from_reduction, suited
 from .normal.operator import AbstractNormalOperator
 from .normal.spectral import ProductsAt
 from .reconstruction import Part, Reconstruction
@@ -165,9 +165,9 @@ class FittedSystem(eqx.Module):
                 x, y = (beta.ravel() for beta in scene.rays(self.grids[one.sky], scale))
             else:
                 x, y = scene.trace(x, y, scale)
-        images = light_columns([profile], x, y, pixel, weight, sky.mask) * colour
-        indices = jnp.broadcast_to(jnp.arange(one.first, one.stop, dtype=jnp.int32), images.shape)
-        return indices, images
+        area, lensed = sky.mask.grid.pixel_area, isinstance(one.place, int)
+        images = light_columns([profile], x, y, pixel, weight, sky.mask.n_pixels, area, lensed)
+        return column_entries(images * colour, one.first)
 
     def _prior(self, filled, traced, mapper):
         """(H, ln det H, strengths): of the blocks, and of amplitudes that have a prior."""
@@ -184,31 +184,16 @@ class FittedSystem(eqx.Module):
             matrices.append((prior.matrix, scale))
             log_det += block.pixels.mesh.n_source * jnp.log(scale) + prior.log_det
             strengths.append(regularization.strength)
-        diagonal, log_det_amplitudes = self._amplitude_prior(filled)
-        rest = [] if not len(diagonal) else [(diagonal[None, :], 1.0)]
+        priors = [one.prior for one in self.columns.amplitudes]
+        rest = [(jnp.asarray(np.concatenate([one.diagonal for one in priors]))[None, :], 1.0)] if priors else []
+        log_det += sum(one.log_det + 2.0 * one.constant for one in priors)
         if free is not None:
             best = self._best_coefficient(mapper, matrices + rest, free)
             log_det += self.columns.blocks[free].pixels.mesh.n_source * (jnp.log(best) - jnp.log(matrices[free][1]))
             strengths[free] = best / self.coefficient(1.0)
             matrices[free] = (matrices[free][0], best)
         prior = block_diagonal([matrix * scale for matrix, scale in matrices + rest])
-        return prior, jnp.asarray(log_det + log_det_amplitudes), tuple(strengths)
-
-    def _amplitude_prior(self, filled):
-        """(diagonal of H (E,), ln det H): ln 2 pi for each flat amplitude, nothing for an optimised one."""
-        diagonal, log_det = [], 0.0
-        for one in self.columns.amplitudes:
-            profile, n = one.component(filled, self.skies), one.stop - one.first
-            if one.is_optimised:
-                diagonal.append(jnp.zeros(n))
-            elif profile.amplitude_sigma is None:
-                diagonal.append(jnp.zeros(n))
-                log_det += n * np.log(2.0 * np.pi)
-            else:
-                precision = 1.0 / jnp.asarray(profile.amplitude_sigma, dtype=float) ** 2
-                diagonal.append(jnp.full(n, precision))
-                log_det += n * jnp.log(precision)
-        return (jnp.concatenate(diagonal) if diagonal else jnp.zeros(0)), log_det
+        return prior, jnp.asarray(log_det), tuple(strengths)
 
     def coefficient(self, strength):
         """lambda_0 = strength sum_k w_k Omega_N^2 of a dimensionless strength."""
@@ -217,43 +202,42 @@ class FittedSystem(eqx.Module):
     def _best_coefficient(self, mapper, matrices, free):
         """lambda_0 of block `free` at the maximum of the evidence, everything else fixed."""
         mapper, block = jax.lax.stop_gradient(mapper), self.columns.blocks[free]
-        zero = [(matrix, 0.0 if number == free else scale) for number, (matrix, scale) in enumerate(matrices)]
-        alone = [(matrix, 1.0 if number == free else 0.0) for number, (matrix, _) in enumerate(matrices)]
-        dense = [matrix_from_bands(block_diagonal([m * s for m, s in parts])) for parts in (alone, zero)]
+        rest = None
+        if len(matrices) > 1:
+            others = [matrix * (0.0 if number == free else scale) for number, (matrix, scale) in enumerate(matrices)]
+            rest = matrix_from_bands(block_diagonal(others))
         best = best_coefficient(
             self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
             mapper.transposed_product(self.normal.dirty_image),
-            dense[0],
+            matrix_from_bands(matrices[free][0]),
             *(self.coefficient(bound) for bound in STRENGTH_RANGE),
-            rest=dense[1] if len(matrices) > 1 else None,
-            columns=slice(block.first, block.stop),
+            rest=rest,
+            first=block.first,
             **self._limits,
         )
         return jax.lax.stop_gradient(best)
 
     @property
     def _limits(self):
+        """What bounds the coefficients, and which of them enter the determinants."""
+        columns = self.columns
+        constrained, n = columns.constrained, columns.n_determined
         return {
-            "allowed": jnp.asarray(self.columns.allowed),
-            "positive": self._positive,
-            "n_determined": self.columns.n_determined,
+            "allowed": jnp.asarray(columns.allowed),
+            "positive": bool(constrained.any()),
+            "n_determined": None if n == columns.n_source else n,
+            "constrained": None if constrained.all() or not constrained.any() else jnp.asarray(constrained),
         }
 
     def log_evidence_minus_null(self, problem):
         """ln E - ln E_null of all channels; NaN where the positive source was not found."""
-        mapper = problem.mapper
-        arguments = (mapper.indices, mapper.weights, problem.prior, jnp.asarray(self.columns.allowed), self.start)
+        mapper, limits = problem.mapper, self._limits
+        arguments = (mapper.indices, mapper.weights, problem.prior, limits["allowed"], self.start, limits["positive"])
         if self.products_at is None:
-            value = log_evidence_minus_null(self.normal, *arguments, self._positive, self.columns.n_determined)
+            value = log_evidence_minus_null(self.normal, *arguments, limits["n_determined"], limits["constrained"])
         else:
-            value = spectral_evidence_minus_null(self.products_at, problem.index, *arguments, self._positive)
+            value = spectral_evidence_minus_null(self.products_at, problem.index, *arguments)
         return value + 0.5 * self.n_channels * problem.log_det
-
-    @property
-    def _positive(self):
-        """What must not be negative: False, True (everything), or a tuple of booleans (S,)."""
-        constrained = self.columns.constrained
-        return bool(constrained[0]) if constrained.all() or not constrained.any() else tuple(constrained.tolist())
 
     def settled(self, problem):
         """The same system with its spectral index, if it has one, in the sums of its operator."""
@@ -313,7 +297,7 @@ def fitted_system(skies, numbers, grids, rays, columns):
     spectral = skies[0].spectral
     return FittedSystem(
         skies,
-        operators[0] if len(operators) == 1 else JointNormalOperator.of(operators),
+        operators[0] if len(operators) == 1 else joint_operator(operators),
         tuple(_adapt_rows(block, skies) for block in columns.blocks),
         jnp.ones(columns.n_source, bool),
         tuple(numbers),
@@ -326,7 +310,7 @@ def fitted_system(skies, numbers, grids, rays, columns):
 def sub_pixels(sky, rays):
     """(x, y, pixel, weight) of the positions at which light profiles are evaluated, each of shape (M,)."""
     if sky.over_sampling is not None:
-        grid = sky.over_sampling.on(sky.mask)
+        grid = sky.over_sampling.sub_grid(sky.mask)
         return grid.x, grid.y, grid.pixel, grid.weight
     n_pixels, n_rays = rays[0].shape
     pixel = jnp.repeat(jnp.arange(n_pixels), n_rays)
