@@ -16,7 +16,7 @@ else:
 
 _HOMES = {
     "batch": ("evaluate_batch",),
-    "data": ("VisibilityStream", "Visibilities", "read", "stream", "weight_factor", "write"),
+    "data": ("Imaging", "VisibilityStream", "Visibilities", "read", "stream", "weight_factor", "write"),
     "errors": ("InputError", "UVLensWarning"),
     "grid": ("Mask", "PixelGrid"),
     "imaging": ("make_image",),
@@ -29,7 +29,7 @@ _HOMES = {
     "prediction": ("predict",),
     "priors": ("LogNormal", "LogUniform", "Normal", "SameAs", "TruncNormal", "Uniform"),
     "results": ("Result", "load_results"),
-    "simulate": ("observe",),
+    "simulate": ("observe", "observe_image"),
     "source": ("Curvature", "Gradient", "Mapper", "RectangularMesh", "ZerothOrder"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

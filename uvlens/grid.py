@@ -183,6 +183,33 @@ class Mask:
         dy, dx = (o.ravel() for o in np.meshgrid(offset, offset, indexing="ij"))
         return self.x[:, None] + dx, self.y[:, None] + dy
 
+    def dilated(self, footprint):
+        """The pixels from which light reaches this mask through a footprint, on a grid large enough for them.
+
+        Kept are all j = i - o with i in this mask and o an offset from the middle of the footprint where it is not 0:
+        for a PSF the pixels of a model that its data pixels i see. The grid grows only where it must; pixel centres
+        stay where they are.
+
+        Args:
+            footprint: odd-sized array, boolean or a kernel.
+        """
+        from scipy.ndimage import binary_dilation
+
+        footprint = np.asarray(footprint) != 0
+        if footprint.ndim != 2 or not all(n % 2 for n in footprint.shape) or not footprint.any():
+            raise InputError(f"a footprint must be odd-sized and not all zero, got shape {footprint.shape}")
+        half, grow = [n // 2 for n in footprint.shape], []
+        for axis, reach in enumerate(half):
+            used = np.flatnonzero(self.kept.any(axis=1 - axis))
+            grow.append((max(0, reach - int(used[0])), max(0, reach - (self.kept.shape[axis] - 1 - int(used[-1])))))
+        kept = binary_dilation(np.pad(self.kept, grow), footprint[::-1, ::-1])
+        scale, (y_grow, x_grow) = self.grid.pixel_scale, grow
+        center = (
+            self.grid.center[0] + 0.5 * (x_grow[1] - x_grow[0]) * scale,
+            self.grid.center[1] + 0.5 * (y_grow[1] - y_grow[0]) * scale,
+        )
+        return Mask(PixelGrid(kept.shape, scale, center), kept)
+
     def to_image(self, slim, outside=0.0):
         """A slim vector (N,) as an image of `grid.shape`, `outside` elsewhere."""
         image = np.full(self.grid.shape, outside, dtype=np.asarray(slim).dtype)
