@@ -123,8 +123,8 @@ def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=Non
     s = mapper.n_source
     if h.shape != (s, s):
         raise InputError(f"regularization_matrix has shape {h.shape}, the mapper needs ({s}, {s})")
-    if mapper.indices.shape[0] != normal.mask.n_pixels:
-        raise InputError(f"mapper has {mapper.indices.shape[0]} rows, the mask {normal.mask.n_pixels} pixels")
+    if mapper.indices.shape[0] != normal.n_pixels:
+        raise InputError(f"mapper has {mapper.indices.shape[0]} rows, the mask {normal.n_pixels} pixels")
     if not np.allclose(h, h.T, rtol=1e-10, atol=1e-10 * np.abs(h).max()):
         raise InputError("regularization_matrix is not symmetric")
     try:

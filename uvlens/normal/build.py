@@ -14,8 +14,11 @@ from ..errors import InputError, UVLensWarning
 from .accumulate import ReductionSums
 from .checks import check_field, check_same_sky, check_window
 from .choose import SourceSize, cheapest, quickest
+from .joint import joint_operator
 from .lowrank import LowRankNormalOperator
 from .partitions import Schedule, reduce_streams
+from .psf import psf_operator
+from .psf_reduction import is_image, reduce_image
 from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
 
@@ -41,7 +44,8 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
     """Reduce visibilities to the normal operator of a mask: done once, whatever is fitted afterwards.
 
     Args:
-        data: Visibilities; a VisibilityStream (or a generator of Visibilities: the parts of one observation), of
+        data: Imaging or an ImagingReduction (its method is auto, direct or fft, and no other argument applies);
+            Visibilities; a VisibilityStream (or a generator of Visibilities: the parts of one observation), of
             which one part is held at a time; a Reduction on the same pixels, made earlier; or a list of these that
             see the same sky (their sums add).
         mask: Mask of N pixels.
@@ -68,7 +72,11 @@ def reduce(data, mask, primary_beam="auto", pixel_window=False, schedule=None, *
     """
     if isinstance(data, collections.abc.Iterator):
         data = VisibilityStream(data)
+    if is_image(data):
+        return reduce_image(data, mask)
     data_sets = [data] if isinstance(data, Visibilities | VisibilityStream | Reduction) else list(data)
+    if any(is_image(one) for one in data_sets):
+        raise InputError("an image adds to no other data: make an operator of each, then joint_operator([...])")
     if not data_sets:
         raise InputError("normal_operator needs at least one data set")
     is_alone = len(data_sets) == 1
@@ -142,6 +150,10 @@ def operator_from_reduction(reduction: Reduction, method="auto", source: SourceS
 
     Without a source "auto" takes one that is made at once; a Model then exchanges it (see `suited`).
     """
+    if reduction.kind == "joint":
+        return joint_operator([operator_from_reduction(part, method, source) for part in reduction.parts])
+    if reduction.kind == "image":
+        return psf_operator(reduction, method, source)
     if method == "auto":
         method, choice = cheapest(reduction, source) if source else quickest(reduction)
         return dataclasses.replace(_OPERATORS[method](reduction), choice=choice)
@@ -152,6 +164,10 @@ def operator_from_reduction(reduction: Reduction, method="auto", source: SourceS
 
 def suited(normal, source: SourceSize):
     """The operator that "auto" means for this source; one that was asked for by name stays."""
+    if normal.reduction.kind == "joint":
+        return joint_operator([suited(part, source) for part in normal.parts])
+    if normal.reduction.kind == "image":
+        return normal if normal.choice is None else psf_operator(normal.reduction, "auto", source)
     if normal.choice is None:
         return normal
     method, choice = cheapest(normal.reduction, source)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..errors import InputError
 from ..source.mapper import dense_lensing_operator
 from ..threads import one_blas_thread
 from .reduction import Reduction
@@ -101,8 +102,13 @@ class AbstractNormalOperator(eqx.Module):
 
     @property
     def mask(self):
-        """The mask it lives on."""
+        """The mask it lives on; None where it has several."""
         return self.reduction.mask
+
+    @property
+    def n_pixels(self):
+        """N."""
+        return self.dirty_image.shape[-1]
 
     @property
     def kernel(self):
@@ -110,7 +116,14 @@ class AbstractNormalOperator(eqx.Module):
 
         W_ij = kernel[row_i - row_j + ny - 1, column_i - column_j + nx - 1]; summed over data sets, without
         primary beams.
+
+        Raises:
+            InputError: an image, whose W is not made of such kernels (`dense` has it).
         """
+        if not self.reduction.terms:
+            raise InputError(
+                f"an operator of kind {self.reduction.kind!r} has no kernel of offsets; dense() gives its W"
+            )
         return jnp.asarray(sum(term.kernel for term in self.reduction.terms))
 
     def dense(self):
@@ -129,7 +142,8 @@ class AbstractNormalOperator(eqx.Module):
     def __repr__(self):
         r = self.reduction
         rank = "" if self.rank is None else f", rank {self.rank}"
-        return f"NormalOperator({self.method}: {r.n_visibilities} visibilities, {r.mask.n_pixels} pixels{rank})"
+        data = f"{r.n_visibilities} visibilities" if r.kind == "visibilities" else f"{r.n_real_data} data, {r.kind}"
+        return f"NormalOperator({self.method}: {data}, {self.n_pixels} pixels{rank})"
 
 
 def host_products(make):

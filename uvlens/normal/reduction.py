@@ -66,6 +66,8 @@ class Reduction:
     observations: tuple[Observation, ...]
     hashes: tuple[str, ...]
 
+    kind = "visibilities"
+
     def __add__(self, other):
         if not (self.mask.grid == other.mask.grid and np.array_equal(self.mask.kept, other.mask.kept)):
             raise InputError("normal operators on different masks cannot be added")
@@ -89,6 +91,11 @@ class Reduction:
     def n_visibilities(self):
         """K, flagged ones not counted."""
         return sum(observation.n_visibilities for observation in self.observations)
+
+    @property
+    def n_real_data(self):
+        """2 K: real and imaginary parts."""
+        return 2 * self.n_visibilities
 
     @property
     def phase_center(self):

@@ -67,6 +67,17 @@ class SparseLens(NamedTuple):
         """N."""
         return len(self.row_start) - 1
 
+    def rows(self, start, stop):
+        """The L of image pixels start .. stop - 1 (without `slot`: it has no mapper of its own)."""
+        first, last = self.row_start[start], self.row_start[stop]
+        row_start, source, value = (
+            self.row_start[start : stop + 1] - first,
+            self.source[first:last],
+            self.value[first:last],
+        )
+        columns = _by_source(row_start, source, value, self.n_source)
+        return SparseLens(row_start, source, value, np.empty((0, 0), np.int32), *columns)
+
     def transposed_product(self, image):
         """L^T image, shape (S,)."""
         return _transposed_product(self.column_start, self.pixel, self.column_value, image)
@@ -108,21 +119,27 @@ def _merge(indices, weights, n_source, start, stop, source, value, slot, count):
 @compiled
 def _compact(row_start, per_pixel, n_source, source, value, slot):
     """Close the gaps between pixels (in place) and make the same entries ordered by source pixel."""
-    n_pixels = len(row_start) - 1
-    column_start = np.zeros(n_source + 1, np.int64)
-    for i in range(n_pixels):
+    for i in range(len(row_start) - 1):
         base = i * per_pixel
         first = row_start[i]
         for k in range(row_start[i + 1] - first):
             source[first + k] = source[base + k]
             value[first + k] = value[base + k]
-            column_start[source[first + k] + 1] += 1
         for p in range(per_pixel):
             if slot[i, p] >= 0:
                 slot[i, p] += np.int32(first)
+    return _by_source(row_start, source, value, n_source)
+
+
+@compiled
+def _by_source(row_start, source, value, n_source):
+    """(column_start, pixel, column_value): the entries ordered by source pixel."""
+    n_pixels, n = len(row_start) - 1, row_start[-1]
+    column_start = np.zeros(n_source + 1, np.int64)
+    for k in range(n):
+        column_start[source[k] + 1] += 1
     for s in range(n_source):
         column_start[s + 1] += column_start[s]
-    n = row_start[-1]
     pixel = np.empty(n, np.int32)
     column_value = np.empty(n)
     fill = column_start[:-1].copy()
