@@ -198,14 +198,19 @@ def casa_script(out):
 
 @main.command()
 @click.argument("simulation")
-@click.option("--out", required=True, help="File for the visibilities; its name chooses the format.")
+@click.option(
+    "--out",
+    required=True,
+    help="File for the visibilities, its name chooses the format; of an image NAME.fits or a folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was simulated as JSON.")
 def simulate(simulation, out, as_json):
     """Simulate an observation from a YAML file."""
     from .commands import run_simulation
 
     facts = run_simulation(simulation, out)
-    _print_json(facts) if as_json else _note(f"{facts['n_visibilities']} visibilities written to {out}")
+    what = f"{facts['n_visibilities']} visibilities" if "n_visibilities" in facts else f"{facts['n_pixels']} pixels"
+    _print_json(facts) if as_json else _note(f"{what} written to {out}")
 
 
 @main.command()

@@ -30,14 +30,28 @@ def print_facts(facts, indent=""):
 
 
 def run_simulation(path, out):
-    """Simulate the observation of a YAML file and write it; facts of the result."""
+    """Simulate the observation (visibilities or an image) of a YAML file and write it; facts of the result."""
+    from .simulate.imagefile import ImageSimulation
     from .simulate.simfile import read_simulation
 
     simulation = read_simulation(path)
+    if isinstance(simulation, ImageSimulation):
+        return _run_image_simulation(simulation, out)
     check_writable(out)
     data = simulation.run()
     write(data, out)
     return {"n_visibilities": len(data), "sensitivity_jy_beam": data.sensitivity, "truth": simulation.truth}
+
+
+def _run_image_simulation(simulation, out):
+    """data.fits, noise.fits, psf.fits and truth.json in a folder, or one NAME.fits."""
+    imaging, target = simulation.run(), Path(out)
+    imaging.write(target)
+    single = target.suffix == ".fits"
+    save_json(target.with_suffix(".truth.json") if single else target / "truth.json", simulation.truth)
+    facts = {"n_pixels": imaging.data.size, "pixel_scale": imaging.grid.pixel_scale, "unit": imaging.unit}
+    facts["peak_snr"] = float((imaging.data / imaging.noise).max())
+    return facts | {"truth": simulation.truth}
 
 
 def evaluate_model(path, settings, gradient, operator, memory, note):

@@ -18,6 +18,7 @@ from .data import (
 )
 from .data.selection import KEYS, Selection
 from .errors import InputError
+from .imagesection import is_image_section, parse_image_entry
 from .primarybeam import NAMED_BEAMS, AbstractPrimaryBeam, FitsBeam, FixedBeam
 from .schema import Section, as_number
 from .subtract import parse_components
@@ -65,7 +66,9 @@ def parse_item(section, folder):
 
 
 def parse_data_entry(section, folder):
-    """A DataEntry from its section; nothing is read yet."""
+    """A DataEntry from its section, an ImageEntry of an image (it has `psf:`); nothing is read yet."""
+    if is_image_section(section.value):
+        return parse_image_entry(section, folder)
     file = folder / Path(section.text("file")).expanduser()
     weights = section.choice("weights", ["rescale", "antennas", "file", "differences"], "rescale")
     merge = parse_merge(section.get("channels"), section.name("channels"))

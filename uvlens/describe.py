@@ -21,6 +21,7 @@ from .data import (
 )
 from .data.fields import field_centers
 from .data.weightwords import explain_factor
+from .describeimage import describe_image, is_image
 from .emission import clean, dirty_sums, survey_grid
 from .errors import InputError
 from .imaging import synthesized_beam
@@ -42,8 +43,11 @@ def describe_data(path, options):
         options: of their format.
 
     Returns:
-        dict; lengths in arcsec, wavelengths and m, frequencies in Hz, fluxes in Jy, times in s.
+        dict; lengths in arcsec, wavelengths and m, frequencies in Hz, fluxes in Jy, times in s. Of an image those of
+        `describe_image`.
     """
+    if is_image(path):
+        return describe_image(path)
     if is_compressed(path):
         return describe_compressed(path)
     data, n_visibilities, remarks = _sampled(*read_one_field(path, options, read_or_stream))

@@ -6,6 +6,7 @@ import numpy as np
 
 from .data import apply_weights
 from .describe import read_one_field, survey, windows_of
+from .describeimage import is_image
 from .errors import InputError
 from .grid import MAXIMUM_SIDE
 from .imaging import framed_psf, make_image, picture_frame
@@ -39,6 +40,10 @@ def write_dirty_image(
     from .wcs import write_image
 
     _check(out, cell, size)
+    if is_image(path):
+        raise InputError(
+            f"{path}: is an image already, dirty images are of visibilities; uvlens info says what is in it"
+        )
     pointings = mosaic_of(path, options, weights, primary_beam, note)
     if pointings:
         return write_mosaic(path, pointings, out, note, cell=cell, size=size, center=center, **how)

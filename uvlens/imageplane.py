@@ -113,7 +113,7 @@ def parse_image_plane(section, folder):
     if rays > 32:
         raise InputError(f"{section.name('rays')}: expected at most 32 per pixel side, got {rays}")
     window = section.boolean("pixel_window", False)
-    shape = _parse_mask(section.section("mask", {"disc": {"radius": 3.0}}), folder)
+    shape = parse_mask(section.section("mask", {"disc": {"radius": 3.0}}), folder)
     if shape[0] in ("fits", "shapes"):
         for key in ("pixel_scale", "center") if shape[0] == "fits" else ("center",):
             if section.get(key) not in (None, "auto"):
@@ -130,7 +130,7 @@ def parse_image_plane(section, folder):
     return ImagePlane(None if scale == "auto" else scale, rays, window, shape, center, frozenset(section.value))
 
 
-def _parse_mask(mask, folder):
+def parse_mask(mask, folder):
     """("disc", radius) and ("annulus", inner, outer) about `center`, ("fits", path), ("shapes", list)."""
     kind, *others = (*mask.value, None)
     if kind not in ("patches", "disc", "annulus", "arc", "polygon", "fits") or len(others) > 1:

@@ -7,6 +7,10 @@ from .positions import Peak, positions_line
 
 def info_page(facts):
     """Text of several lines from the facts of `describe_data` or `describe_compressed`."""
+    if facts.get("kind") == "image":
+        from .describeimage import image_page
+
+        return image_page(facts)
     title = facts.get("file", facts["name"])
     if facts["name"] not in (title, "visibilities"):
         title += f" ({facts['name']})"

@@ -252,7 +252,11 @@ _SOURCES = {measurement_set.read: measurement_set.source, uvfits.read: uvfits.so
 """What reads rows in blocks (see `rows.py`)."""
 
 _OTHER_FILES = (
-    (b"SIMPLE  =", f"a FITS file, but no UVFITS; for {', '.join(triplet.FILES)} give their folder"),
+    (
+        b"SIMPLE  =",
+        "a FITS file, but no UVFITS; an image needs noise: and psf: in the model file; "
+        f"for {', '.join(triplet.FILES)} give their folder",
+    ),
     (b"\x1f\x8b", "a compressed file; unpack it first"),
     (b"\x93NUMPY", "a single array; save u, v, vis and weight with numpy.savez"),
 )

@@ -34,7 +34,7 @@ class Imaging:
     noise: np.ndarray
     psf: np.ndarray
     grid: PixelGrid
-    weight: np.ndarray | None = None
+    weight: np.ndarray = None  # pyright: ignore[reportAssignmentType]
     reference_position: tuple[float, float] | None = None
     unit: str = ""
     name: str = "image"

@@ -1,6 +1,7 @@
 """Synthetic observations: antenna tables, uv tracks, thermal noise, and skies to look at."""
 
 from .arrays import Array
+from .image import observe_image
 from .noise import sefd_from_tsys, visibility_sigma
 from .observe import observe
 from .sky import lensed_image, read_fits_sky, write_fits_sky
@@ -10,6 +11,7 @@ __all__ = [
     "Array",
     "lensed_image",
     "observe",
+    "observe_image",
     "read_fits_sky",
     "sefd_from_tsys",
     "uv_tracks",

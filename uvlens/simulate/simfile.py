@@ -1,4 +1,4 @@
-"""Simulation files: from YAML to synthetic visibilities.
+"""Simulation files: from YAML to synthetic visibilities (of an image: see `imagefile.py`).
 
 array: alma.cycle10.4                       # a table that comes with the package, or {file: my_array.txt}
 phase_center: {ra: 03h46m41.0s, dec: -52d05m02s}
@@ -68,8 +68,12 @@ def read_simulation(path):
 
 
 def parse_simulation(content, folder="."):
-    """A Simulation from its mapping; relative files are looked up in `folder`."""
+    """A Simulation (an ImageSimulation where it has `image:`) from its mapping; files are looked up in `folder`."""
     root = Section(content)
+    if root.get("image") is not None:
+        from .imagefile import parse_image_simulation
+
+        return parse_image_simulation(root, folder)
     array = _array(root.require("array"), Path(folder))
     settings = _settings(root)
     sky = root.section("sky", {})
