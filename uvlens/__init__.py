@@ -30,7 +30,25 @@ _HOMES = {
     "priors": ("LogNormal", "LogUniform", "Normal", "SameAs", "TruncNormal", "Uniform"),
     "results": ("Result", "load_results"),
     "simulate": ("observe", "observe_image"),
-    "source": ("Curvature", "Gradient", "Mapper", "RectangularMesh", "ZerothOrder"),
+    "sky": ("Sky",),
+    "adapt": ("AdaptImage",),
+    "light": ("MGE", "Background", "Gaussian", "PointSource", "Sersic"),
+    "source": (
+        "AdaptiveBrightness",
+        "AdaptiveMesh",
+        "Curvature",
+        "DelaunayMesh",
+        "ExponentialCovariance",
+        "GaussianCovariance",
+        "Gradient",
+        "Mapper",
+        "MaternCovariance",
+        "NaturalNeighbourMesh",
+        "RectangularMesh",
+        "SplitCross",
+        "VertexSettings",
+        "ZerothOrder",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,16 +2,34 @@
 
 from .mapper import Mapper, dense_lensing_operator
 from .mesh import MeshGeometry, RectangularMesh
-from .regularization import REGULARIZATIONS, AbstractRegularization, Curvature, Gradient, ZerothOrder
+from .regularization import (
+    REGULARIZATIONS,
+    AbstractRegularization,
+    AdaptiveBrightness,
+    Curvature,
+    ExponentialCovariance,
+    GaussianCovariance,
+    Gradient,
+    MaternCovariance,
+    Prior,
+    SplitCross,
+    ZerothOrder,
+)
 
 __all__ = [
     "REGULARIZATIONS",
     "AbstractRegularization",
+    "AdaptiveBrightness",
     "Curvature",
+    "ExponentialCovariance",
+    "GaussianCovariance",
     "Gradient",
     "Mapper",
+    "MaternCovariance",
     "MeshGeometry",
+    "Prior",
     "RectangularMesh",
+    "SplitCross",
     "ZerothOrder",
     "dense_lensing_operator",
 ]

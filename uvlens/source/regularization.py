@@ -1,46 +1,59 @@
-"""Quadratic priors on the source: H = lambda G with zero-Dirichlet edges, so that G is positive definite.
+"""Quadratic priors on the source by name, and those on its derivatives.
 
-Differences run between neighbouring nodes and to a ghost node of value 0 beyond each edge. With D the second
-difference matrix of one axis, tridiagonal (-1, 2, -1), whose eigenvalues are 2 - 2 cos(pi k / (n + 1)):
+    zeroth order   s^T G s = integral of s^2 / Omega_N
+    gradient       s^T G s = integral of |grad s|^2
+    curvature      s^T G s = integral of (second derivatives)^2 Omega_N
 
-    zeroth order   G = 1                                integral of s^2 / Omega_N
-    gradient       G = D_y + D_x                        integral of |grad s|^2
-    curvature      G = D_y^2 + D_x^2                    integral of (s_xx^2 + s_yy^2) Omega_N
-
-and ln det G is the sum of the logarithms of the eigenvalues: no decomposition is ever needed. The integrals are
-over the source plane; for a node spacing h they turn the dimensionless `strength` into
-
-    lambda = strength  sum_k w_k  Omega_N^2  (Omega_N / h^2)^(order - 1),     Omega_N = (2 u_99.5)^-2 [arcsec^2]
-
-so that the prior is the same continuum prior for every spacing, and ln E does not depend on the unit of flux.
+over the source plane, with zero-Dirichlet edges: beyond its outermost nodes the source falls to ghost nodes of value
+0, so that G is positive definite and nothing is ever added to its diagonal. `lattice` and `graph` hold the matrices;
+`splitcross`, `brightness` and `covariance` the other priors; `prior` what they have in common.
 """
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
+from . import graph, lattice
+from .brightness import AdaptiveBrightness
+from .covariance import ExponentialCovariance, GaussianCovariance, MaternCovariance
+from .prior import AbstractRegularization, Prior, is_scattered
+from .splitcross import SplitCross
 
-class AbstractRegularization(eqx.Module):
-    """A prior exp(-1/2 lambda s^T G s).
+__all__ = [
+    "REGULARIZATIONS",
+    "AbstractRegularization",
+    "AdaptiveBrightness",
+    "Curvature",
+    "ExponentialCovariance",
+    "GaussianCovariance",
+    "Gradient",
+    "MaternCovariance",
+    "Prior",
+    "SplitCross",
+    "ZerothOrder",
+    "log_det",
+]
 
-    Attributes:
-        strength: dimensionless, > 0; "evidence" maximises ln E over it inside every evaluation.
-        order: of the derivative that is penalised.
-    """
 
-    strength: eqx.AbstractVar[Any]
-    order: eqx.AbstractClassVar[int]
+class AbstractDerivative(AbstractRegularization):
+    """A prior on the derivatives of one order."""
+
+    strength: Any = "auto"
+    order = 0
+
+    def prior(self, mesh, geometry, unit_area, mapper=None, adapt=None):
+        """G and ln det G; on lattices by bands and in closed form, on scattered nodes dense."""
+        of = graph if is_scattered(mesh) else lattice
+        return of.derivative_prior(mesh, geometry, unit_area, self.order)
 
     def coefficient(self, strength, sum_weight, resolution_area, spacing):
-        """lambda, for sum_k w_k [Jy^-2], Omega_N [arcsec^2] and the node spacing [arcsec]."""
+        """lambda of `matrix`, for sum_k w_k [Jy^-2], Omega_N [arcsec^2] and the node spacing [arcsec]."""
         return strength * sum_weight * resolution_area**2 * (resolution_area / spacing**2) ** (self.order - 1)
 
     def matrix(self, shape):
-        """G for a mesh of `shape` = (rows, columns), sparse (SciPy), shape (S, S)."""
+        """G of a uniform lattice with spacing 1 and Omega_N 1, sparse (SciPy), shape (S, S)."""
         rows, columns = (scipy.sparse.eye_array(n) for n in shape)
         if self.order == 0:
             return scipy.sparse.kron(rows, columns)
@@ -48,35 +61,38 @@ class AbstractRegularization(eqx.Module):
         return scipy.sparse.kron(power_y, columns) + scipy.sparse.kron(rows, power_x)
 
     def log_det_matrix(self, shape):
-        """ln det G, in closed form."""
-        if self.order == 0:
-            return 0.0
-        rows, columns = (_second_difference_eigenvalues(n) ** self.order for n in shape)
-        return float(np.sum(np.log(rows[:, None] + columns)))
+        """ln det of `matrix`, in closed form."""
+        return lattice.uniform_log_det(shape, self.order)
 
 
-class ZerothOrder(AbstractRegularization):
+class ZerothOrder(AbstractDerivative):
     """Penalises the brightness itself."""
 
-    strength: Any = "auto"
     order = 0
 
 
-class Gradient(AbstractRegularization):
+class Gradient(AbstractDerivative):
     """Penalises the gradient of the brightness ("constant" elsewhere)."""
 
-    strength: Any = "auto"
     order = 1
 
 
-class Curvature(AbstractRegularization):
+class Curvature(AbstractDerivative):
     """Penalises the second derivatives of the brightness."""
 
-    strength: Any = "auto"
     order = 2
 
 
-REGULARIZATIONS = {"zeroth_order": ZerothOrder, "gradient": Gradient, "curvature": Curvature}
+REGULARIZATIONS = {
+    "zeroth_order": ZerothOrder,
+    "gradient": Gradient,
+    "curvature": Curvature,
+    "adaptive": AdaptiveBrightness,
+    "split_cross": SplitCross,
+    "gaussian": GaussianCovariance,
+    "exponential": ExponentialCovariance,
+    "matern": MaternCovariance,
+}
 """Names in a model file."""
 
 
@@ -87,7 +103,3 @@ def log_det(strength_coefficient, n_source, log_det_matrix):
 
 def _second_difference(n):
     return scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n)).tocsr()
-
-
-def _second_difference_eigenvalues(n):
-    return 2.0 - 2.0 * np.cos(np.pi * np.arange(1, n + 1) / (n + 1))
