@@ -98,6 +98,7 @@ def best_coefficient(
         n_determined: leading coefficients that enter the determinants, with the block among them (static).
         constrained: boolean, shape (S,), where `positive` asks for s >= 0; None: everywhere.
     """
+    curvature_matrix, data_vector, prior_matrix = map(jnp.asarray, (curvature_matrix, data_vector, prior_matrix))
     n = len(data_vector)
     last = first + len(prior_matrix)
     fixed = curvature_matrix if rest is None else curvature_matrix + rest
