@@ -1,6 +1,6 @@
 """Linear inversion of a pixelised source: system, positive solver, evidence with its gradient, strength."""
 
-from .banded import bands_from_matrix, matrix_from_bands
+from .banded import bands_from_matrix, join_bands, matrix_from_bands
 from .channels import ChannelInversions, invert_channels
 from .evidence import System, log_evidence_minus_null, solve_system
 from .invert import Inversion, invert, run_inversion
@@ -17,6 +17,7 @@ __all__ = [
     "best_coefficient",
     "invert",
     "invert_channels",
+    "join_bands",
     "log_evidence_minus_null",
     "matrix_from_bands",
     "run_inversion",

@@ -19,7 +19,7 @@ class ChannelInversions(collections.abc.Sequence):
     """C inversions on one curvature matrix; each is made when it is asked for, `inversions[c]`.
 
         s_c = shat_c / sqrt(a_c),   F_c = a_c Fbar,   H_c = a_c Hbar,   D_c = L^T d~_c,
-        ln det H_c = ln det Hbar + S ln a_c
+        ln det H_c = ln det Hbar + S ln a_c      (S: rows and columns that enter the determinants)
 
     which is what a channel's own inversion has with W_c replaced by a_c Wbar. Its `normal` is the FFT operator of the
     channel's own reduction.
@@ -43,6 +43,7 @@ class ChannelInversions(collections.abc.Sequence):
         c = range(len(self))[index]
         a, whole = float(self.shared.scale[c]), self.system
         root = a**0.5
+        n_determined = self.mapper.n_source if whole.n_determined is None else whole.n_determined
         solution = jax.tree.map(lambda leaf: leaf[c], whole.solution)
         system = System(
             curvature_matrix=a * whole.curvature_matrix,
@@ -50,7 +51,8 @@ class ChannelInversions(collections.abc.Sequence):
             regularization_matrix=a * whole.regularization_matrix,
             cholesky=root * whole.cholesky,
             solution=solution._replace(source=solution.source / root),
-            log_det_regularization=whole.log_det_regularization + self.mapper.n_source * jnp.log(a),
+            log_det_regularization=whole.log_det_regularization + n_determined * jnp.log(a),
+            n_determined=whole.n_determined,
         )
         return Inversion(system, self.mapper, self.shared.operators[c])
 
@@ -61,7 +63,15 @@ class ChannelInversions(collections.abc.Sequence):
 
 
 def invert_channels(
-    shared, normal, mapper, regularization_matrix, log_det_regularization, allowed=None, positive=False
+    shared,
+    normal,
+    mapper,
+    regularization_matrix,
+    log_det_regularization,
+    allowed=None,
+    positive=False,
+    n_determined=None,
+    constrained=None,
 ):
     """The inversions of all channels from one F and one decomposition.
 
@@ -75,6 +85,7 @@ def invert_channels(
         log_det_regularization: ln det Hbar.
         allowed: boolean, shape (S,), False where the source is fixed to 0; None: nowhere.
         positive: whether s >= 0.
+        n_determined, constrained: as for `log_evidence_minus_null`.
 
     Returns:
         ChannelInversions, a sequence of C Inversions; whether a positive source was found says its `kkt`.
@@ -93,12 +104,14 @@ def invert_channels(
         jnp.asarray(log_det_regularization),
         jnp.ones(mapper.n_source, bool) if allowed is None else jnp.asarray(allowed),
         positive,
+        n_determined,
+        constrained,
     )
     return ChannelInversions(shared, mapper, system)
 
 
 @eqx.filter_jit
-def _solve(normal, mapper, regularization, log_det_regularization, allowed, positive):
+def _solve(normal, mapper, regularization, log_det_regularization, allowed, positive, n_determined, constrained):
     return solve_channels(
         normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
         jax.vmap(mapper.transposed_product)(normal.dirty_image),
@@ -106,4 +119,6 @@ def _solve(normal, mapper, regularization, log_det_regularization, allowed, posi
         log_det_regularization,
         allowed,
         positive,
+        n_determined=n_determined,
+        constrained=constrained,
     )

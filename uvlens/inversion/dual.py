@@ -29,8 +29,13 @@ _LARGEST_RESIDUAL = 1e-10
 
 
 def pays(rank, bands_shape, positive):
-    """Whether the dual form takes fewer operations than the primal one, weighted by the speed they run at."""
+    """Whether the dual form takes fewer operations than the primal one, weighted by the speed they run at.
+
+    Never where H is dense: its shape is (S, S) then.
+    """
     n_bands, s = bands_shape
+    if n_bands == s:
+        return False
     one = s * n_bands**2 + 4.0 * s * n_bands * rank
     dual = one / _BANDED_RATE + s * rank**2 + rank**3 / 3.0
     primal = s**2 * rank + s**3
@@ -40,14 +45,14 @@ def pays(rank, bands_shape, positive):
     return rank < s and dual < primal
 
 
-def evidence(products, lens, data, bands, allowed, start, positive, gradient):
+def evidence(products, lens, data, bands, allowed, start, positive, gradient, constrained=None):
     """(value, entries_bar, bands_bar, solution) as `host.evidence` has them; None where the primal form must decide.
 
     Args:
         products: FactoredProducts.
         lens: SparseLens.
         data: D = L^T d~, shape (S,).
-        bands, allowed, start, positive, gradient: as for `host.evidence`.
+        bands, allowed, start, positive, gradient, constrained: as for `host.evidence`.
     """
     rows = products.response(lens)
     scale = (bands[0] + np.einsum("ij,ij->i", rows, rows)) ** -0.5
@@ -57,7 +62,7 @@ def evidence(products, lens, data, bands, allowed, start, positive, gradient):
     except scipy.linalg.LinAlgError:
         return None
     if positive:
-        solution = positive_minimum(system, allowed, None if start.all() else start)
+        solution = positive_minimum(system, allowed, None if start.all() else start, constrained=constrained)
     else:
         solution = free_minimum(system, allowed)
     if not (solution.converged and solution.residual < _LARGEST_RESIDUAL):

@@ -16,12 +16,14 @@ product with W:
     ln E - ln E_null = -1/2 [sum_c (s_c^T A s_c - 2 s_c^T D_c) + C (ln det A - ln det H)]
     F_bar = H_bar = -1/2 (sum_c s_c s_c^T + C A^-1),   L_bar_is = 2 (W L F_bar)_is + sum_c d~_ci s_cs
 
-On a CPU value and derivatives come from `host`,
-elsewhere from plain JAX; both are tested against each other.
+Amplitudes that are optimised and have no prior (see `docs/linear.md`) stand last in s and leave the determinants:
+ln det A is that of the leading n_determined rows and columns, and the A^-1 of the derivatives the inverse of that
+block with zeros around it. On a CPU value and derivatives come from `host`, elsewhere from plain JAX; both are tested
+against each other.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +47,7 @@ class System(NamedTuple):
         cholesky: lower factor of A = F + H.
         solution: the source with its certificate.
         log_det_regularization: ln det H.
+        n_determined: leading rows and columns that enter ln det A; None: all S.
     """
 
     curvature_matrix: Float[Array, "S S"]
@@ -53,6 +56,7 @@ class System(NamedTuple):
     cholesky: Float[Array, "S S"]
     solution: Solution
     log_det_regularization: Float[Array, ""]
+    n_determined: Any = None
 
     @property
     def chi_squared_minus_null(self):
@@ -68,8 +72,11 @@ class System(NamedTuple):
 
     @property
     def log_det_curvature_reg(self):
-        """ln det A."""
-        return 2.0 * jnp.sum(jnp.log(jnp.diagonal(self.cholesky)))
+        """ln det A, of the leading block where the amplitudes behind it are optimised."""
+        logs = jnp.log(jnp.diagonal(self.cholesky))
+        if self.n_determined is not None:
+            logs = jnp.where(jnp.arange(len(logs)) < self.n_determined, logs, 0.0)
+        return 2.0 * jnp.sum(logs)
 
     @property
     def log_evidence_minus_null(self):
@@ -87,13 +94,24 @@ class System(NamedTuple):
 
 
 def solve_system(
-    curvature_matrix, data_vector, regularization_matrix, log_det_regularization, allowed, positive, start=None
+    curvature_matrix,
+    data_vector,
+    regularization_matrix,
+    log_det_regularization,
+    allowed,
+    positive,
+    start=None,
+    n_determined=None,
+    constrained=None,
 ):
-    """Decompose A and solve for the source; `allowed` (boolean, shape (S,)) is False where s is fixed to 0."""
+    """Decompose A and solve for the source; `allowed` (boolean, shape (S,)) is False where s is fixed to 0.
+
+    The other arguments as for `log_evidence_minus_null`.
+    """
     matrix = curvature_matrix + regularization_matrix
     cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
     if positive:
-        solution = solve_positive(matrix, data_vector, allowed, start=start)
+        solution = solve_positive(matrix, data_vector, allowed, start=start, constrained=constrained)
     else:
         solution = solve_unconstrained(matrix, data_vector, allowed)
     return System(
@@ -103,11 +121,20 @@ def solve_system(
         cholesky,
         solution,
         log_det_regularization,
+        n_determined,
     )
 
 
 def solve_channels(
-    curvature_matrix, data_vectors, regularization_matrix, log_det_regularization, allowed, positive, start=None
+    curvature_matrix,
+    data_vectors,
+    regularization_matrix,
+    log_det_regularization,
+    allowed,
+    positive,
+    start=None,
+    n_determined=None,
+    constrained=None,
 ):
     """The System of C data vectors, shape (C, S), on one A that is decomposed once; axes as in `CHANNELS`.
 
@@ -118,18 +145,37 @@ def solve_channels(
 
     def solve(vector):
         if positive:
-            return solve_positive(matrix, vector, allowed, start=start)
+            return solve_positive(matrix, vector, allowed, start=start, constrained=constrained)
         return solve_unconstrained(matrix, vector, allowed)
 
     solutions = jax.vmap(solve)(data_vectors)
-    return System(curvature_matrix, data_vectors, regularization_matrix, cholesky, solutions, log_det_regularization)
+    return System(
+        curvature_matrix,
+        data_vectors,
+        regularization_matrix,
+        cholesky,
+        solutions,
+        log_det_regularization,
+        n_determined,
+    )
 
 
 CHANNELS = System(None, 0, None, None, 0, None)
 """What has a leading axis of channels in the System of several."""
 
 
-def assemble(operator, indices, weights, regularization, log_det_regularization, allowed, n_source, positive):
+def assemble(
+    operator,
+    indices,
+    weights,
+    regularization,
+    log_det_regularization,
+    allowed,
+    n_source,
+    positive,
+    n_determined=None,
+    constrained=None,
+):
     """System of a mapper: the chain from the mapper's entries to the solved system."""
     lensing = Mapper(indices, weights, n_source)
     return solve_system(
@@ -139,11 +185,23 @@ def assemble(operator, indices, weights, regularization, log_det_regularization,
         log_det_regularization,
         allowed,
         positive,
+        n_determined=n_determined,
+        constrained=constrained,
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(6,))
-def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, bands, allowed, start, positive: bool):
+@partial(jax.custom_vjp, nondiff_argnums=(6, 7))
+def log_evidence_minus_null(
+    operator: AbstractNormalOperator,
+    indices,
+    weights,
+    bands,
+    allowed,
+    start,
+    positive: bool,
+    n_determined: int | None = None,
+    constrained=None,
+):
     """ln E - ln E_null - C/2 ln det H as a function that JAX can differentiate, C = 1 but for channels that share W.
 
     (ln det H is known in closed form, or differentiated on its own: whoever calls adds C/2 of it, C =
@@ -153,63 +211,75 @@ def log_evidence_minus_null(operator: AbstractNormalOperator, indices, weights, 
         operator: the normal operator (N pixels), its dirty image of shape (N,) or (C, N); constant under
             differentiation.
         indices, weights: the mapper's entries, shape (N, P).
-        bands: lower bands of H, shape (b + 1, S) (see `banded`).
+        bands: lower bands of H, shape (b + 1, S), or H itself, shape (S, S) (see `banded`).
         allowed: boolean, shape (S,), False where the source is fixed to 0.
         start: boolean, shape (S,), passive set the positive solver begins with; all True begins with the signs of
             the unconstrained source. On a CPU a channel begins with the set of the one before it. The value does not
             depend on it.
         positive: whether s >= 0.
+        n_determined: number of leading rows and columns that enter ln det A; None: all S.
+        constrained: boolean, shape (S,): where `positive` asks for s >= 0; None: everywhere.
 
     Returns:
         The value; NaN where the positive solver did not converge (for one channel at least). Entries of weight 0 are
         padding: their derivative is 0.
     """
-    return _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=False)[0]
+    return _evaluate(operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, False)[0]
 
 
-def _forward(operator, indices, weights, bands, allowed, start, positive):
-    value, *derivatives = _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient=True)
+def _forward(operator, indices, weights, bands, allowed, start, positive, n_determined, constrained):
+    value, *derivatives = _evaluate(
+        operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, True
+    )
     return value, derivatives
 
 
-def _backward(positive, derivatives, cotangent):
+def _backward(positive, n_determined, derivatives, cotangent):
     weights_bar, bands_bar = derivatives
-    return None, None, cotangent * weights_bar, cotangent * bands_bar, None, None
+    return None, None, cotangent * weights_bar, cotangent * bands_bar, None, None, None
 
 
 log_evidence_minus_null.defvjp(_forward, _backward)
 
 
-def _evaluate(operator, indices, weights, bands, allowed, start, positive, gradient):
+def _evaluate(operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, gradient):
     """(value,) or (value, weights_bar, bands_bar), on the host where there is compiled code for it."""
-    device = partial(_on_device, positive=positive, gradient=gradient)
-    arguments = (operator, indices, weights, bands, allowed, start)
+    options = {"positive": positive, "gradient": gradient, "n_determined": n_determined}
+    device = partial(_on_device, **options)
+    arguments = (operator, indices, weights, bands, allowed, start, constrained)
     if operator.products is None:
         return device(*arguments)
-    host = partial(_on_host, positive=positive, gradient=gradient)
+    host = partial(_on_host, **options)
     return jax.lax.platform_dependent(*arguments, cpu=host, default=device)
 
 
-def _on_host(operator, indices, weights, bands, allowed, start, positive, gradient):
+def _on_host(operator, indices, weights, bands, allowed, start, constrained, positive, gradient, n_determined):
     from .host import evidence
 
     products, dirty_image = operator.products, np.asarray(operator.reduction.dirty_image)
 
     def call(*arrays):
+        *arrays, chosen = (None if a is None else np.asarray(a) for a in arrays)
+        options = {"n_determined": n_determined, "constrained": chosen}
         with one_blas_thread():
-            result = evidence(products, dirty_image, *(np.asarray(a) for a in arrays), positive, gradient)
+            result = evidence(products, dirty_image, *arrays, positive, gradient, **options)
         value = np.asarray(result.value)
         return (value, result.weights_bar, result.bands_bar) if gradient else (value,)
 
     shapes = (jax.ShapeDtypeStruct((), weights.dtype),)
     if gradient:
         shapes += tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (weights, bands))
-    return jax.pure_callback(call, shapes, indices, weights, bands, allowed, start, vmap_method="sequential")
+    arguments = (indices, weights, bands, allowed, start, constrained)
+    return jax.pure_callback(call, shapes, *arguments, vmap_method="sequential")
 
 
-def _on_device(operator, indices, weights, bands, allowed, start, positive, gradient):
+def _on_device(
+    operator, indices, weights, bands, allowed, start, constrained=None, *, positive, gradient, n_determined=None
+):
     if operator.dirty_image.ndim > 1:
-        return _channels_on_device(operator, indices, weights, bands, allowed, start, positive, gradient)
+        return _channels_on_device(
+            operator, indices, weights, bands, allowed, start, constrained, positive, gradient, n_determined
+        )
     n_source = bands.shape[1]
     lensing_operator = dense_lensing_operator(indices, weights, n_source)
     transformed = operator.transform(lensing_operator)
@@ -221,13 +291,15 @@ def _on_device(operator, indices, weights, bands, allowed, start, positive, grad
         allowed,
         positive,
         start,
+        n_determined,
+        constrained,
     )
     # a source that was not found has no evidence: searches count such points and never accept them
     value = jnp.where(system.solution.converged, system.log_evidence_minus_null, jnp.nan)
     if not gradient:
         return (value,)
     s = system.solution.source
-    matrix_bar = -0.5 * (jnp.outer(s, s) + system.inverse())
+    matrix_bar = -0.5 * (jnp.outer(s, s) + _leading_inverse(system.cholesky, n_determined))
     product = 2.0 * operator.pullback(transformed, matrix_bar)
     rows = jnp.arange(indices.shape[0])[:, None]
     weights_bar = product[rows, indices] + operator.dirty_image[:, None] * s[indices]
@@ -235,7 +307,9 @@ def _on_device(operator, indices, weights, bands, allowed, start, positive, grad
     return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
 
 
-def _channels_on_device(operator, indices, weights, bands, allowed, start, positive, gradient):
+def _channels_on_device(
+    operator, indices, weights, bands, allowed, start, constrained, positive, gradient, n_determined
+):
     """The same for a dirty image of shape (C, N)."""
     lensing_operator = dense_lensing_operator(indices, weights, bands.shape[1])
     transformed = operator.transform(lensing_operator)
@@ -248,13 +322,15 @@ def _channels_on_device(operator, indices, weights, bands, allowed, start, posit
         allowed,
         positive,
         start,
+        n_determined,
+        constrained,
     )
     value = jnp.sum(jax.vmap(lambda one: one.log_evidence_minus_null, in_axes=(CHANNELS,))(systems))
     value = jnp.where(jnp.all(systems.solution.converged), value, jnp.nan)
     if not gradient:
         return (value,)
     s = systems.solution.source
-    matrix_bar = -0.5 * (s.T @ s + len(s) * _inverse(systems.cholesky))
+    matrix_bar = -0.5 * (s.T @ s + len(s) * _leading_inverse(systems.cholesky, n_determined))
     product = 2.0 * operator.pullback(transformed, matrix_bar) + dirty_images.T @ s
     weights_bar = product[jnp.arange(indices.shape[0])[:, None], indices]
     weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
@@ -263,3 +339,11 @@ def _channels_on_device(operator, indices, weights, bands, allowed, start, posit
 
 def _inverse(cholesky):
     return jax.scipy.linalg.cho_solve((cholesky, True), jnp.eye(len(cholesky)))
+
+
+def _leading_inverse(cholesky, n_determined):
+    """Inverse of the leading block of A, zero beyond it."""
+    if n_determined is None or n_determined == len(cholesky):
+        return _inverse(cholesky)
+    beyond = len(cholesky) - n_determined
+    return jnp.pad(_inverse(cholesky[:n_determined, :n_determined]), ((0, beyond), (0, beyond)))

@@ -7,7 +7,10 @@ positive source on its passive set, and for the gradient one explicit inverse an
 
 C dirty images that share W (the channels of a cube, see `normal.shared`) share F, its decomposition, the inverse and
 the product with W: each of them adds a solve for s_c, and s s^T + A^-1 becomes sum_c s_c s_c^T + C A^-1. The dual
-form serves one dirty image only.
+form serves one dirty image only, with a banded H that is positive definite.
+
+Coefficients whose prior is no part of the evidence (optimised amplitudes) come last: ln det A is then that of its
+leading block, a part of the diagonal of the same factor, and A^-1 above the inverse of that block, zero beyond.
 """
 
 from typing import NamedTuple
@@ -47,23 +50,40 @@ class HostEvidence(NamedTuple):
         return self.solutions[0]
 
 
-def evidence(products, dirty_image, indices, weights, bands, allowed, start, positive, gradient, tangent=None):
+def evidence(
+    products,
+    dirty_image,
+    indices,
+    weights,
+    bands,
+    allowed,
+    start,
+    positive,
+    gradient,
+    tangent=None,
+    n_determined=None,
+    constrained=None,
+):
     """The evidence of one mapper, summed over the channels where there are C of them.
 
     Args:
         products: HostProducts of the normal operator.
         dirty_image: d~, shape (N,) or (C, N).
         indices, weights: of the mapper, shape (N, P).
-        bands: lower bands of H, shape (b + 1, S) (see `banded`).
+        bands: lower bands of H, shape (b + 1, S), or H itself, shape (S, S) (see `banded`).
         allowed: boolean, shape (S,), False where s is fixed to 0.
         start: boolean, shape (S,), passive set the positive solver begins with (all: signs of the free minimum);
             channels after the first begin with that of the one before them.
         positive: whether s >= 0.
         gradient: whether the derivatives are wanted.
         tangent: (HostProducts of dW/dt, d d~/dt), for the derivative along t; one dirty image, with `gradient`.
+        n_determined: rows and columns of A that enter ln det A, the leading ones; None: all S.
+        constrained: boolean, shape (S,), where `positive` asks for s >= 0; None: everywhere.
     """
     dirty_images = np.atleast_2d(dirty_image)
     n_channels, n_source = len(dirty_images), bands.shape[1]
+    n_determined = n_source if n_determined is None else n_determined
+    constrained = np.ones(n_source, bool) if constrained is None else constrained
     # compiled kernels assume finite numbers: what is not (a lens with |e| >= 1, say) has no evidence
     if not (np.isfinite(np.sum(weights)) and np.isfinite(np.sum(bands))):
         unsolved = (HostSolution(np.zeros(n_source), allowed, np.inf, 0, False),) * n_channels
@@ -73,31 +93,37 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
     if (
         tangent is None
         and n_channels == 1
+        and n_determined == n_source
         and isinstance(products, FactoredProducts)
         and dual.pays(products.rank, bands.shape, positive)
+        and np.all(bands[0] > 0.0)
     ):
-        result = dual.evidence(products, lens, data[0], bands, allowed, start, positive, gradient)
+        result = dual.evidence(products, lens, data[0], bands, allowed, start, positive, gradient, constrained)
         if result is not None:
             value, entries_bar, bands_bar, solution = result
             return _finish(lens, dirty_images, value, entries_bar, bands_bar, (solution,))
     curvature, kept = products.curvature(lens, keep=gradient)
     matrix, scale = _scaled_sum(curvature, bands)
     factor, info = dpotrf(matrix.T, lower=0, clean=0)
+    known = factor.T
+    if info > n_determined and positive:  # amplitudes that depend on one another; s >= 0 may tell them apart
+        factor, info = dpotrf(matrix.T[:n_determined, :n_determined], lower=0, clean=0)
+        known = None
     if info:
         unsolved = (HostSolution(np.zeros(n_source), allowed, np.inf, 1, False),) * n_channels
         return _finish(lens, dirty_images, np.nan, _nothing(lens, gradient), _nan_like(bands, gradient), unsolved)
-    systems = [DenseSystem(matrix, one * scale, factor.T) for one in data]
+    systems = [DenseSystem(matrix, one * scale, known) for one in data]
     solutions = tuple(
-        one._replace(source=_clipped(np.where(one.passive, one.source * scale, 0.0), positive))
-        for one in _solve(systems, allowed, start, positive)
+        one._replace(source=_clipped(np.where(one.passive, one.source * scale, 0.0), positive, constrained))
+        for one in _solve(systems, allowed, start, positive, constrained)
     )
     sources = [one.source for one in solutions]
-    log_det = 2.0 * np.sum(np.log(np.diagonal(factor) / scale))
+    log_det = 2.0 * np.sum(np.log(np.diagonal(factor)[:n_determined] / scale[:n_determined]))
     fit = sum(_quadratic(curvature, bands, s) - 2.0 * s @ d for s, d in zip(sources, data))
     value = -0.5 * (fit + n_channels * log_det)
     entries_bar = bands_bar = None
     if gradient:
-        inverse = inverse_of(factor)
+        inverse = inverse_of(factor) if n_determined == n_source else _leading_inverse(factor, n_determined, n_source)
         if n_channels > 1:  # C A^-1 and every s_c s_c^T but the first, in units of the scaled matrix
             others = np.asfortranarray((np.array(sources[1:]) / scale).T)
             inverse = dsyrk(1.0, others, beta=float(n_channels), c=inverse, lower=0, overwrite_c=1)
@@ -111,24 +137,31 @@ def evidence(products, dirty_image, indices, weights, bands, allowed, start, pos
     return result._replace(tangent_bar=float(slope))
 
 
-def _solve(systems, allowed, start, positive):
+def _leading_inverse(factor, n_determined, n_source):
+    """Upper triangle of the inverse of the leading block from its factor, zero beyond it, in Fortran's order."""
+    inverse = np.zeros((n_source, n_source), order="F")
+    inverse[:n_determined, :n_determined] = inverse_of(np.asfortranarray(factor[:n_determined, :n_determined]))
+    return inverse
+
+
+def _solve(systems, allowed, start, positive, constrained):
     """Solutions of systems that differ in their vectors only."""
     solver = PassiveSet(systems[0])
     if not positive:
         return [free_minimum(system, allowed, solver) for system in systems]
     start, solutions = None if start.all() else start, []
     for system in systems:
-        solution = positive_minimum(system, allowed, start, solver=solver)
+        solution = positive_minimum(system, allowed, start, solver=solver, constrained=constrained)
         if not solution.converged:
-            solution = lawson_hanson(system, allowed)
+            solution = lawson_hanson(system, allowed, constrained)
         solutions.append(solution)
         if solution.converged:
             start = solution.passive
     return solutions
 
 
-def _clipped(source, positive):
-    return np.maximum(source, 0.0) if positive else source
+def _clipped(source, positive, constrained):
+    return np.where(constrained, np.maximum(source, 0.0), source) if positive else source
 
 
 def _finish(lens, dirty_images, value, entries_bar, bands_bar, solutions):
@@ -157,12 +190,16 @@ def _scaled_sum(curvature, bands):
     matrix = np.empty((n, n))
     scale = np.empty(n)
     for i in range(n):
-        scale[i] = 1.0 / np.sqrt(curvature[i, i] + bands[0, i])
+        scale[i] = 1.0 / np.sqrt(curvature[i, i] + bands[i if n_bands == n else 0, i])
     for i in range(n):
         for j in range(i + 1):
             matrix[i, j] = curvature[i, j] * scale[j]
-        for j in range(max(0, i - n_bands + 1), i + 1):
-            matrix[i, j] += bands[i - j, j] * scale[j]
+        if n_bands == n:
+            for j in range(i + 1):
+                matrix[i, j] += bands[i, j] * scale[j]
+        else:
+            for j in range(max(0, i - n_bands + 1), i + 1):
+                matrix[i, j] += bands[i - j, j] * scale[j]
         for j in range(i + 1):
             matrix[i, j] *= scale[i]
     return matrix, scale
@@ -186,11 +223,15 @@ def _quadratic(curvature, bands, s):
     n_bands, n = bands.shape
     total = 0.0
     for i in range(n):
-        row = 0.5 * (curvature[i, i] + bands[0, i]) * s[i]
+        row = 0.5 * (curvature[i, i] + bands[i if n_bands == n else 0, i]) * s[i]
         for j in range(i):
             row += curvature[i, j] * s[j]
-        for j in range(max(0, i - n_bands + 1), i):
-            row += bands[i - j, j] * s[j]
+        if n_bands == n:
+            for j in range(i):
+                row += bands[i, j] * s[j]
+        else:
+            for j in range(max(0, i - n_bands + 1), i):
+                row += bands[i - j, j] * s[j]
         total += 2.0 * row * s[i]
     return total
 
@@ -209,6 +250,8 @@ def _outer_and_inverse(inverse, scale, s, n_bands):
                     value = s[i] * s[j] + inverse[i, j] * scale[i] * scale[j]
                     full[i, j] = value
                     full[j, i] = value
+    if n_bands == n:
+        return full, -0.5 * full
     for k in range(n_bands):
         factor = -0.5 if k == 0 else -1.0
         for j in range(n - k):

@@ -88,7 +88,16 @@ class Inversion(eqx.Module):
 
 
 @eqx.filter_jit
-def run_inversion(normal, mapper, regularization_matrix, log_det_regularization, allowed, positive):
+def run_inversion(
+    normal,
+    mapper,
+    regularization_matrix,
+    log_det_regularization,
+    allowed,
+    positive,
+    n_determined=None,
+    constrained=None,
+):
     """Inversion of checked arrays (see `invert`)."""
     system = assemble(
         normal,
@@ -99,19 +108,24 @@ def run_inversion(normal, mapper, regularization_matrix, log_det_regularization,
         allowed,
         mapper.n_source,
         positive,
+        n_determined,
+        constrained,
     )
     return Inversion(system, mapper, normal)
 
 
-def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=None):
+def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=None, n_determined=None):
     """Reconstruct a source from a normal operator, a mapper and a regularisation matrix.
 
     Args:
         normal: the normal operator of N pixels.
         mapper: Mapper of shape (N, P) onto S source pixels; its weights are used as they are.
-        regularization_matrix: H, symmetric positive definite, shape (S, S).
-        positive: require s >= 0.
+        regularization_matrix: H, symmetric, positive definite on its leading n_determined rows and columns,
+            shape (S, S).
+        positive: require s >= 0; a boolean array of shape (S,) says of which coefficients.
         fixed_zero: indices of source pixels left out of the solve (s = 0) but kept in both determinants.
+        n_determined: leading coefficients that both determinants are of; None: all S. Those behind are optimised
+            amplitudes (see `docs/linear.md`).
 
     Returns:
         Inversion.
@@ -121,6 +135,13 @@ def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=Non
     """
     h = np.asarray(regularization_matrix, dtype=float)
     s = mapper.n_source
+    n = s if n_determined is None else n_determined
+    constrained = np.broadcast_to(np.asarray(positive, dtype=bool), (s,)) if np.ndim(positive) == 0 else positive
+    constrained = np.asarray(constrained)
+    if constrained.shape != (s,) or constrained.dtype != bool:
+        raise InputError(f"positive must be true, false, or a boolean array of shape ({s},)")
+    if not 0 < n <= s:
+        raise InputError(f"n_determined must be a whole number from 1 to {s}, got {n_determined}")
     if h.shape != (s, s):
         raise InputError(f"regularization_matrix has shape {h.shape}, the mapper needs ({s}, {s})")
     if mapper.indices.shape[0] != normal.n_pixels:
@@ -128,7 +149,7 @@ def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=Non
     if not np.allclose(h, h.T, rtol=1e-10, atol=1e-10 * np.abs(h).max()):
         raise InputError("regularization_matrix is not symmetric")
     try:
-        log_det = 2.0 * float(np.sum(np.log(np.diag(np.linalg.cholesky(h)))))
+        log_det = 2.0 * float(np.sum(np.log(np.diag(np.linalg.cholesky(h[:n, :n])))))
     except np.linalg.LinAlgError:
         raise InputError("regularization_matrix is not positive definite; its edges need a finite prior") from None
     allowed = np.ones(s, bool)
@@ -138,7 +159,16 @@ def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=Non
             raise InputError(f"fixed_zero must hold indices from 0 to {s - 1}")
         allowed[fixed_zero] = False
     mapper = Mapper(jnp.asarray(mapper.indices), jnp.asarray(mapper.weights, dtype=float), s)
-    inversion = run_inversion(normal, mapper, jnp.asarray(h), jnp.asarray(log_det), jnp.asarray(allowed), positive)
+    inversion = run_inversion(
+        normal,
+        mapper,
+        jnp.asarray(h),
+        jnp.asarray(log_det),
+        jnp.asarray(allowed),
+        bool(constrained.any()),
+        None if n == s else n,
+        jnp.asarray(constrained),
+    )
     jax.block_until_ready(inversion.source)
     if not bool(inversion.system.solution.converged):
         raise InputError(

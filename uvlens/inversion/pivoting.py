@@ -1,5 +1,8 @@
 """Block principal pivoting on a CPU: min 1/2 s^T A s - D^T s, s >= 0, decomposing the passive set only.
 
+Coefficients that may be negative (`constrained` False: the sky behind a galaxy, a column whose prior is exact) are
+always in the passive set.
+
 Each step solves on the passive set (s free, gradient zero) and reads the gradient A s - D on the active set
 (s = 0); every index with the wrong sign changes sides (Portugal, Judice & Vicente 1994; Kim & Park 2011). A step is
 progress if fewer signs are wrong than ever before, or if s >= 0 and its objective is lower than that of every such
@@ -42,7 +45,7 @@ def free_minimum(system: System, allowed, solver=None):
     return HostSolution(source, allowed, _certificate(system.vector, gradient, allowed, allowed), 1, True)
 
 
-def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=None):
+def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=None, constrained=None):
     """The minimum with s >= 0 on the allowed indices, 0 elsewhere; not converged after `max_steps`.
 
     Args:
@@ -51,12 +54,14 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=
         start: passive set to begin with; None begins with the signs of the unconstrained minimum.
         max_steps: sets that are tried.
         solver: PassiveSet of the same A, whose last decomposition is taken over and which is left with its own.
+        constrained: boolean, shape (S,), where s >= 0 is asked for; None: everywhere.
     """
     vector = system.vector
     if not np.all(np.isfinite(vector)):
         return _failed(system, allowed, 0)
     tolerance = GRADIENT_TOLERANCE * np.max(np.abs(vector), initial=0.0)
-    passive = allowed.copy() if start is None else allowed & start
+    constrained = np.ones_like(allowed) if constrained is None else constrained
+    passive = allowed.copy() if start is None else allowed & (start | ~constrained)
     fewest, lowest, patience = len(vector) + 1, np.inf, PATIENCE
     solver = PassiveSet(system) if solver is None else solver
     n_before = solver.n_factorizations
@@ -64,12 +69,12 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=
         if not solver.move_to(passive):
             break
         source, gradient = _solve(solver, system, passive)
-        wrong = _wrong_signs(source, gradient, passive, allowed, tolerance)
+        wrong = _wrong_signs(source, gradient, passive, allowed, constrained, tolerance)
         if not wrong.any():  # the certificate comes from a decomposition of just this set, and is refined
             if not solver.decompose(passive):
                 break
             source, gradient = _solve(solver, system, passive, always_refine=True)
-            wrong = _wrong_signs(source, gradient, passive, allowed, tolerance)
+            wrong = _wrong_signs(source, gradient, passive, allowed, constrained, tolerance)
         count = np.count_nonzero(wrong)
         if count == 0:
             residual = _certificate(vector, gradient, passive, allowed)
@@ -83,30 +88,49 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=
     return _failed(system, allowed, solver.n_factorizations - n_before)
 
 
-def lawson_hanson(system: DenseSystem, allowed):
-    """The same by SciPy's one-index-at-a-time solver: slow, but it ends on nearly singular matrices too."""
+def lawson_hanson(system: DenseSystem, allowed, constrained=None):
+    """The same by SciPy's one-index-at-a-time solver: slow, but it ends on nearly singular matrices too.
+
+    With A = R^T R, R^T t = D and the unconstrained indices first, the rows of the triangle R below theirs are all that
+    is left once they are at their minimum: |R_cc s_c - t_c|^2, s_c >= 0.
+    """
     failed = _failed(system, allowed, 1)
-    free = np.flatnonzero(allowed)
+    constrained = np.ones_like(allowed) if constrained is None else constrained
+    free, bound = np.flatnonzero(allowed & ~constrained), np.flatnonzero(allowed & constrained)
+    order = np.concatenate([free, bound])
     full = np.tril(system.matrix) + np.tril(system.matrix, -1).T
     try:
-        root = scipy.linalg.cholesky(full[np.ix_(free, free)])
-        target = scipy.linalg.solve_triangular(root, system.vector[free], trans="T")
-        positive = scipy.optimize.nnls(root, target)[0]
-    except (scipy.linalg.LinAlgError, RuntimeError, ValueError):  # not positive definite, too many steps, not finite
+        root, target = _root(full[np.ix_(order, order)], system.vector[order])
+        positive = scipy.optimize.nnls(root[len(free) :, len(free) :], target[len(free) :])[0]
+    except (scipy.linalg.LinAlgError, RuntimeError, ValueError):  # too many steps, not finite
         return failed
     passive = np.zeros_like(allowed)
-    passive[free] = positive > 0.0
+    passive[free] = True
+    passive[bound] = positive > 0.0
     solver = PassiveSet(system)
     if not solver.decompose(passive):
         return failed
     source, gradient = _solve(solver, system, passive, always_refine=True)
     residual = _certificate(system.vector, gradient, passive, allowed)
-    right = bool(np.all(source >= 0.0)) and residual <= 100.0 * GRADIENT_TOLERANCE
+    right = bool(np.all(source[constrained] >= 0.0)) and residual <= 100.0 * GRADIENT_TOLERANCE
     return HostSolution(source, passive, residual, 2, right)
 
 
-def _wrong_signs(source, gradient, passive, allowed, tolerance):
-    return np.where(passive, source < 0.0, allowed & (gradient < -tolerance))
+def _root(matrix, vector):
+    """(R, t) with R upper triangular, R^T R = A and R^T t = D; of a singular A what is not null of it."""
+    try:
+        root = scipy.linalg.cholesky(matrix)
+        return root, scipy.linalg.solve_triangular(root, vector, trans="T")
+    except scipy.linalg.LinAlgError:
+        values, vectors = scipy.linalg.eigh(matrix)
+        kept = values > len(values) * np.finfo(float).eps * values[-1]
+        roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+        rotation, root = scipy.linalg.qr(roots[:, None] * vectors.T, mode="economic")
+        return root, rotation.T @ ((vectors.T @ vector) / roots)
+
+
+def _wrong_signs(source, gradient, passive, allowed, constrained, tolerance):
+    return np.where(passive, constrained & (source < 0.0), allowed & (gradient < -tolerance))
 
 
 def _solve(solver, system, passive, always_refine=False):

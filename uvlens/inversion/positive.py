@@ -20,7 +20,7 @@ class Solution(NamedTuple):
     """A source and the proof that it solves the problem.
 
     Attributes:
-        source: s, shape (S,), exactly >= 0 if positivity was asked for.
+        source: s, shape (S,), exactly >= 0 where positivity was asked for.
         kkt_residual: the larger of max |A s - D| where s is free and max(D - A s) where s is held at 0, over max |D|.
         n_factorizations: Cholesky decompositions used.
         converged: whether every sign is right.
@@ -48,7 +48,7 @@ def solve_unconstrained(matrix, vector, allowed):
     return Solution(source, _kkt(matrix, vector, source, allowed, positive=False), jnp.array(1), jnp.array(True))
 
 
-def solve_positive(matrix, vector, allowed, max_steps=200, start=None):
+def solve_positive(matrix, vector, allowed, max_steps=200, start=None, constrained=None):
     """Solution with s >= 0 on the allowed indices, 0 elsewhere.
 
     Args:
@@ -59,31 +59,35 @@ def solve_positive(matrix, vector, allowed, max_steps=200, start=None):
             gives up (converged = False).
         start: boolean, shape (S,), passive set to begin with (of a similar problem); None begins with the signs of
             the unconstrained minimum. The solution does not depend on it.
+        constrained: boolean, shape (S,), where s >= 0 is asked for; None: everywhere.
     """
     start = jnp.ones_like(allowed) if start is None else start
+    constrained = jnp.ones_like(allowed) if constrained is None else jnp.asarray(constrained)
     scale = jnp.diagonal(matrix) ** -0.5
     source, passive, steps, converged = jax.lax.platform_dependent(
         matrix * scale[:, None] * scale,
         vector * scale,
         allowed,
         start,
-        cpu=lambda *arguments: _pivot_on_host(*arguments, max_steps),
-        default=lambda *arguments: _pivot_on_device(*arguments, max_steps),
+        constrained,
+        cpu=lambda *arguments: _pivot_on_host(*arguments[:4], max_steps, arguments[4]),
+        default=lambda *arguments: _pivot_on_device(*arguments[:4], max_steps, arguments[4]),
     )
     source = source * scale
     residual = _kkt(matrix, vector, source, passive, positive=True, allowed=allowed)
     return Solution(source, residual, steps, converged)
 
 
-def _pivot_on_device(matrix, vector, allowed, start, max_steps):
+def _pivot_on_device(matrix, vector, allowed, start, max_steps, constrained=True):
     """(source, passive, steps, converged) for a matrix of unit diagonal, in fixed shapes."""
     tolerance = GRADIENT_TOLERANCE * jnp.max(jnp.abs(vector))
     n = len(vector)
+    constrained = jnp.broadcast_to(constrained, allowed.shape)
 
     def attempt(passive, steps, fewest, lowest, patience):
         source = _solve_on(matrix, vector, passive)
         gradient = matrix @ source - vector
-        wrong = jnp.where(passive, source < 0.0, allowed & (gradient < -tolerance))
+        wrong = jnp.where(passive, constrained & (source < 0.0), allowed & (gradient < -tolerance))
         return _State(passive, source, wrong, fewest, lowest, patience, steps + 1)
 
     def step(state):
@@ -100,13 +104,16 @@ def _pivot_on_device(matrix, vector, allowed, start, max_steps):
     def unfinished(state):
         return jnp.any(state.wrong) & (state.steps < max_steps)
 
-    first = attempt(allowed & start, jnp.array(0), jnp.array(n + 1), jnp.array(jnp.inf), jnp.array(PATIENCE))
+    first = attempt(
+        allowed & (start | ~constrained), jnp.array(0), jnp.array(n + 1), jnp.array(jnp.inf), jnp.array(PATIENCE)
+    )
     final = jax.lax.while_loop(unfinished, step, first)
     converged = ~jnp.any(final.wrong) & jnp.all(jnp.isfinite(final.source))
-    return jnp.maximum(final.source, 0.0), final.passive, final.steps, converged
+    source = jnp.where(constrained, jnp.maximum(final.source, 0.0), final.source)
+    return source, final.passive, final.steps, converged
 
 
-def _pivot_on_host(matrix, vector, allowed, start, max_steps):
+def _pivot_on_host(matrix, vector, allowed, start, max_steps, constrained):
     """The same through a callback into LAPACK."""
     shapes = (
         jax.ShapeDtypeStruct(vector.shape, vector.dtype),
@@ -116,12 +123,14 @@ def _pivot_on_host(matrix, vector, allowed, start, max_steps):
     )
 
     def call(*arguments):
-        matrix, vector, allowed, start = (np.asarray(argument) for argument in arguments)
+        matrix, vector, allowed, start, constrained = (np.asarray(argument) for argument in arguments)
         with one_blas_thread():
             system = DenseSystem(matrix, vector)
-            found = positive_minimum(system, allowed, None if start.all() else start, max_steps)
+            found = positive_minimum(
+                system, allowed, None if start.all() else start, max_steps, constrained=constrained
+            )
             if not found.converged:
-                found = lawson_hanson(system, allowed)
+                found = lawson_hanson(system, allowed, constrained)
         return (
             found.source,
             found.passive,
@@ -129,7 +138,7 @@ def _pivot_on_host(matrix, vector, allowed, start, max_steps):
             np.bool_(found.converged),
         )
 
-    return jax.pure_callback(call, shapes, matrix, vector, allowed, start, vmap_method="sequential")
+    return jax.pure_callback(call, shapes, matrix, vector, allowed, start, constrained, vmap_method="sequential")
 
 
 def _solve_on(matrix, vector, chosen):
