@@ -250,7 +250,7 @@ def test_gradient_in_every_band():
 def test_a_model_with_a_start_has_the_same_evidence():
     model, vector = problem("direct", True)
     started = model.with_start(vector)
-    assert 0 < int(started.skies[0].start.sum()) < model.n_source
+    assert 0 < int(started.systems[0].start.sum()) < model.n_source
     for v in (vector, vector * 1.05):
         assert np.isclose(started.log_likelihood(v), model.log_likelihood(v), rtol=1e-13)
     free, _ = problem("direct", False)

@@ -114,9 +114,7 @@ def test_a_source_that_an_image_and_visibilities_share():
     alma = uvl.normal_operator(data, mask)
     hst = uvl.normal_operator(imaging, imaging.mask(np.hypot(*imaging.grid.coordinates()) < 1.25))
     mesh = uvl.RectangularMesh(9, 8)
-    source = uvl.Source(
-        uvl.PixelSource(mesh, uvl.Gradient(0.5)), shared=True, colour={"hst": uvl.LogUniform(1.0, 1e3)}
-    )
+    source = uvl.Source(uvl.PixelSource(mesh, uvl.Gradient(0.5)), shared=True, colour={"hst": uvl.LogUniform(1.0, 1e3)})
     model = uvl.Model([Sky(alma, "alma"), Sky(hst, "hst")], LENS, source, rays=2)
     assert len(model.systems) == 1 and model.parameters.paths == ("source.colour.hst",)
     colour = 40.0
@@ -195,11 +193,11 @@ def test_separate_sources_add_up():
 def test_what_does_not_fit_together():
     normal = uvl.normal_operator(observed(), uvl.Mask.disc(1.2, 0.13))
     part = uvl.PixelSource(uvl.RectangularMesh(7, 7), uvl.Gradient(0.5))
-    with pytest.raises(InputError, match="2 sources for 1 sky|2 sources for 1 skies"):
+    with pytest.raises(InputError, match="2 sources for 1 skies"):
         uvl.Model([Sky(normal, sources=(0,))], LENS, [part, part])
     with pytest.raises(InputError, match="needs pixels or light"):
         uvl.Model(normal, LENS, uvl.Source(None))
-    with pytest.raises(InputError, match="shared|share"):
+    with pytest.raises(InputError, match="skies share"):
         uvl.Source(part, colour={"hst": 2.0})
     twice = uvl.PixelSource(uvl.RectangularMesh(7, 7), uvl.Gradient("evidence"))
     with pytest.raises(InputError, match="one pixelised source"):

@@ -7,8 +7,9 @@ import numpy as np
 
 from .lens import MASS_PROFILES
 from .light import LINEAR_PROFILES, Linear
+from .parse_mesh import mesh_section
+from .parse_regularization import regularization_section
 from .products import mask_section
-from .source import REGULARIZATIONS, mesh_section
 
 
 def best_fit_content(result, data_section=None):
@@ -83,11 +84,8 @@ def _source_section(source, number, strengths):
     parts = []
     for i, part in enumerate(source.parts):
         found = strengths[number, i]
-        kind = next(name for name, kind in REGULARIZATIONS.items() if type(part.regularization) is kind)
-        values = {f.name: getattr(part.regularization, f.name) for f in dataclasses.fields(part.regularization)}
-        regularization = {"type": kind} | {key: plain(value) for key, value in values.items() if value is not None}
         # strengths that differ between skies were maximised in each
-        regularization["strength"] = found.pop() if len(found) == 1 else "evidence"
+        regularization = regularization_section(part.regularization, found.pop() if len(found) == 1 else "evidence")
         section = {"mesh": mesh_section(part.mesh), "regularization": regularization, "positive": part.positive}
         if part.adapt is not None:
             section["adapt"] = f"adapt.{number}.{i}.fits"

@@ -6,6 +6,7 @@ import numpy as np
 
 from .errors import InputError
 from .light import amplitude_prior
+from .source import AbstractMesh, VertexSettings
 from .sourcemodel import PixelSource
 
 
@@ -15,6 +16,7 @@ class Block(NamedTuple):
     Attributes:
         source, part: numbers of the source component and of its part.
         pixels: the part as it was stated, priors in place.
+        mesh: its mesh, made of its settings where these need a mask.
         skies: numbers of the skies that see it, within the system.
         first: its first column.
         maximised: whether its strength maximises the evidence.
@@ -23,6 +25,7 @@ class Block(NamedTuple):
     source: int
     part: int
     pixels: PixelSource
+    mesh: AbstractMesh
     skies: tuple[int, ...]
     first: int
     maximised: bool
@@ -30,7 +33,7 @@ class Block(NamedTuple):
     @property
     def stop(self):
         """The column after its last."""
-        return self.first + self.pixels.mesh.n_source
+        return self.first + self.mesh.n_source
 
 
 class Amplitudes(NamedTuple):
@@ -103,13 +106,13 @@ class Columns(NamedTuple):
     @property
     def allowed(self):
         """False where a node is fixed to zero, shape (S,)."""
-        parts = [np.asarray(block.pixels.mesh.allowed) for block in self.blocks]
+        parts = [np.asarray(block.mesh.allowed) for block in self.blocks]
         return np.concatenate([*parts, np.ones(self.n_source - self.n_pixels, bool)])
 
     @property
     def constrained(self):
         """True where a coefficient must not be negative, shape (S,)."""
-        parts = [np.full(block.pixels.mesh.n_source, block.pixels.positive) for block in self.blocks]
+        parts = [np.full(block.mesh.n_source, block.pixels.positive) for block in self.blocks]
         parts += [one.prior.constrained for one in self.amplitudes]
         return np.concatenate(parts)
 
@@ -128,16 +131,17 @@ def columns_of(skies, sources, lens_light, lens_light_skies):
         for part, pixels in enumerate(source.parts):
             for group in [seen_by] if source.shared else [(k,) for k in seen_by]:
                 if group:
-                    blocks.append(Block(number, part, pixels, group, first, maximised[part]))
+                    mesh = _made(pixels, skies[group[0]].mask)
+                    blocks.append(Block(number, part, pixels, mesh, group, first, maximised[part]))
                     first = blocks[-1].stop
     lights = []
     for k, sky in enumerate(skies):
-        lights += [(k, "sky", i, profile) for i, profile in enumerate(sky.light)]
         for i, (profile, names) in enumerate(zip(lens_light, lens_light_skies or [()] * len(lens_light))):
             if not names or sky.name in names:
                 lights.append((k, "lens", i, profile))
         for number in sky.sources:
             lights += [(k, number, i, profile) for i, profile in enumerate(sources[number][0].light)]
+        lights += [(k, "sky", i, profile) for i, profile in enumerate(sky.light)]
     amplitudes = []
     for light in sorted(lights, key=lambda light: amplitude_prior([light[3]]).n_optimised > 0):
         amplitudes.append(Amplitudes(*light, first))
@@ -145,3 +149,10 @@ def columns_of(skies, sources, lens_light, lens_light_skies):
     if not first:
         raise InputError("a sky without a source: nothing to fit to it")
     return Columns(tuple(blocks), tuple(amplitudes))
+
+
+def _made(pixels, mask):
+    """The mesh of a pixelised source on the mask of the first sky that sees it."""
+    if not isinstance(pixels.mesh, VertexSettings):
+        return pixels.mesh
+    return pixels.mesh.make(mask, None if pixels.adapt is None else pixels.adapt.on(mask))

@@ -33,7 +33,7 @@ class Part(NamedTuple):
     @property
     def mesh(self):
         """Its mesh."""
-        return self.block.pixels.mesh
+        return self.block.mesh
 
     @property
     def columns(self):

@@ -7,7 +7,7 @@ import equinox as eqx
 from .adapt import AdaptImage
 from .errors import InputError
 from .priors import LogUniform
-from .source import AbstractMesh, AbstractRegularization
+from .source import AbstractMesh, AbstractRegularization, VertexSettings
 
 STRENGTH_RANGE = (1e-6, 1e6)
 """Of the default prior on a regularisation strength, and the bounds of `strength="evidence"`."""
@@ -17,13 +17,13 @@ class PixelSource(eqx.Module):
     """A source made of pixels.
 
     Args:
-        mesh: where its coefficients live.
+        mesh: where its coefficients live; VertexSettings become a mesh on the mask of the sky.
         regularization: the prior that ties neighbours together; strength "auto" is loguniform 1e-6..1e6.
         positive: require every coefficient >= 0.
         adapt: AdaptImage, for meshes and priors that follow an earlier model's brightness.
     """
 
-    mesh: AbstractMesh
+    mesh: AbstractMesh | VertexSettings
     regularization: AbstractRegularization
     positive: bool = eqx.field(static=True, default=False)
     adapt: AdaptImage | None = eqx.field(static=True, default=None)

@@ -17,8 +17,8 @@ from .columns import Columns
 from .errors import InputError
 from .inversion import (
     best_coefficient,
-    block_diagonal,
     invert_channels,
+    join_bands,
     log_evidence_minus_null,
     matrix_from_bands,
     run_inversion,
@@ -114,7 +114,7 @@ class FittedSystem(eqx.Module):
         if key in scene.mapped:
             geometry, found = scene.mapped[key]
             return geometry, dict(zip(block.skies, found))
-        source, mesh = filled["source"][block.source], block.pixels.mesh
+        source, mesh = filled["source"][block.source], block.mesh
         rays = [scene.rays(self.grids[k], source.deflection_scale) for k in block.skies]
         weights = None
         if self.adapt[number] is not None:
@@ -174,25 +174,23 @@ class FittedSystem(eqx.Module):
         matrices, log_det, strengths, free = [], 0.0, [], None
         for number, (block, (geometry, found)) in enumerate(zip(self.columns.blocks, traced)):
             regularization = filled["source"][block.source].parts[block.part].regularization
-            own = Mapper(*_stacked([found[k] for k in block.skies]), block.pixels.mesh.n_source)
-            prior = regularization.prior(
-                block.pixels.mesh, geometry, self.reduction.resolution_area, own, self.adapt[number]
-            )
+            own = Mapper(*_stacked([found[k] for k in block.skies]), block.mesh.n_source)
+            prior = regularization.prior(block.mesh, geometry, self.reduction.resolution_area, own, self.adapt[number])
             scale = self.coefficient(regularization.strength)
             if block.maximised:
                 free = number
             matrices.append((prior.matrix, scale))
-            log_det += block.pixels.mesh.n_source * jnp.log(scale) + prior.log_det
+            log_det += block.mesh.n_source * jnp.log(scale) + prior.log_det
             strengths.append(regularization.strength)
         priors = [one.prior for one in self.columns.amplitudes]
         rest = [(jnp.asarray(np.concatenate([one.diagonal for one in priors]))[None, :], 1.0)] if priors else []
         log_det += sum(one.log_det + 2.0 * one.constant for one in priors)
         if free is not None:
             best = self._best_coefficient(mapper, matrices + rest, free)
-            log_det += self.columns.blocks[free].pixels.mesh.n_source * (jnp.log(best) - jnp.log(matrices[free][1]))
+            log_det += self.columns.blocks[free].mesh.n_source * (jnp.log(best) - jnp.log(matrices[free][1]))
             strengths[free] = best / self.coefficient(1.0)
             matrices[free] = (matrices[free][0], best)
-        prior = block_diagonal([matrix * scale for matrix, scale in matrices + rest])
+        prior = join_bands([matrix * scale for matrix, scale in matrices + rest])
         return prior, jnp.asarray(log_det), tuple(strengths)
 
     def coefficient(self, strength):
@@ -205,7 +203,7 @@ class FittedSystem(eqx.Module):
         rest = None
         if len(matrices) > 1:
             others = [matrix * (0.0 if number == free else scale) for number, (matrix, scale) in enumerate(matrices)]
-            rest = matrix_from_bands(block_diagonal(others))
+            rest = matrix_from_bands(join_bands(others))
         best = best_coefficient(
             self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
             mapper.transposed_product(self.normal.dirty_image),
@@ -290,7 +288,7 @@ def fitted_system(skies, numbers, grids, rays, columns):
         InputError: what channels, spectral indices and shared sources cannot do together.
     """
     _check_channels(skies, columns)
-    entries = sum(block.pixels.mesh.entries(rays) for block in columns.blocks)
+    entries = sum(block.mesh.entries(rays) for block in columns.blocks)
     size = SourceSize(columns.n_source, entries + columns.n_source - columns.n_pixels)
     skies = tuple(_with_operator(sky, suited(sky.normal, size)) for sky in skies)
     operators = tuple(sky.normal for sky in skies)

@@ -13,7 +13,6 @@ from .. import __version__
 from ..errors import InputError
 from ..files import load_arrays, save_arrays, save_json
 from ..results import PRODUCTS, Result
-from ..source import mesh_section
 from . import nested, nuts
 from .density import IMPOSSIBLE, Density
 from .optimize import Optimum, basins, climb, laplace_covariance, optimize
@@ -125,7 +124,7 @@ def fingerprint(model):
         for block in system.columns.blocks:
             pixels = block.pixels
             prior = (type(pixels.regularization).__name__, pixels.positive, block.maximised, block.skies)
-            skies.append((block.source, block.part, mesh_section(pixels.mesh), prior, _of_adapt(pixels.adapt)))
+            skies.append((block.source, block.part, repr(pixels.mesh), prior, _of_adapt(pixels.adapt)))
         skies += [(one.sky, one.place, one.number, repr(one.profile)) for one in system.columns.amplitudes]
     stated = (model.parameters.describe(), profiles, skies, guard, model.n_rays)
     return hashlib.sha256(repr((stated, __version__)).encode()).hexdigest()

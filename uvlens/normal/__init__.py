@@ -2,7 +2,8 @@
 
 from .accumulate import ReductionSums
 from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, reduce_partitions, suited
-from .choose import SourceSize, expected_rank
+from .choose import SourceSize, expected_rank, known_rank
+from .joint import joint_operator
 from .operator import AbstractNormalOperator
 from .partitions import Schedule
 from .reduction import Reduction
@@ -17,6 +18,8 @@ __all__ = [
     "SourceSize",
     "can_share",
     "expected_rank",
+    "joint_operator",
+    "known_rank",
     "load_normal_operator",
     "normal_operator",
     "operator_from_reduction",

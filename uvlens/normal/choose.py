@@ -58,6 +58,13 @@ def expected_rank(reduction):
     return int(min(2.3 * cells + 16.0 * np.sqrt(cells), mask.n_pixels, 2 * reduction.n_visibilities))
 
 
+def known_rank(normal):
+    """Rank of the operator's W, expected where it was not decomposed; None for an image."""
+    if normal.rank is not None or not normal.reduction.terms:
+        return normal.rank
+    return expected_rank(normal.reduction)
+
+
 def seconds(method, reduction, source: SourceSize, rank):
     """Expected time of F, of ln det A and of the free source, on a CPU."""
     mask, s = reduction.mask, source.n_source
