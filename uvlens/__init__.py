@@ -30,7 +30,7 @@ _HOMES = {
     "priors": ("LogNormal", "LogUniform", "Normal", "SameAs", "TruncNormal", "Uniform"),
     "results": ("Result", "load_results"),
     "simulate": ("observe",),
-    "source": ("Curvature", "Gradient", "Mapper", "RectangularMesh", "ZerothOrder"),
+    "source": ("AdaptiveMesh", "Curvature", "Gradient", "Mapper", "RectangularMesh", "ZerothOrder"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
