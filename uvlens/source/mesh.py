@@ -1,147 +1,106 @@
-"""Rectangular source meshes: where the source coefficients live, and how a ray's brightness follows from them.
+"""What every source mesh offers: where its nodes lie, and how a ray's brightness follows from theirs.
 
-The source is s(beta) = sum_ij s_ij B(beta_x / h - j) B(beta_y / h - i): node (i, j) of square spacing h, row i
-towards North, column j towards East, flat index i n_columns + j. B is a hat function ("bilinear", 4 weights a
-ray) or the cubic B-spline ("spline", 16 weights, brightness twice differentiable everywhere). Nodes outside the
-mesh are zero: a ray that leaves the mesh fades out smoothly and sees nothing two cells further.
+    s(beta) = sum_p weights[p] s[indices[p]],     P weights a ray, 0 where there is nothing to see
+
+A mesh is static settings; what follows the lens is its geometry, a pytree made anew from the traced rays of every
+likelihood. Everything is differentiable in the rays, at fixed neighbours where a mesh has neighbours.
 """
 
-from typing import NamedTuple
+import abc
+from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
 
 from ..errors import InputError
 
 BASES = ("spline", "bilinear")
-_SOFTNESS = 0.01
+BORDERS = ("none", "relocate")
 
 
-class MeshGeometry(NamedTuple):
-    """Position of a mesh in the source plane: x and y of node (0, 0) and the spacing of nodes [arcsec]."""
+class AbstractMesh(eqx.Module):
+    """S nodes in the source plane.
 
-    x0: Array | float
-    y0: Array | float
-    spacing: Array | float
+    Lattices (`RectangularMesh`, `AdaptiveMesh`: node (i, j) has flat index i columns + j, row i towards North, column
+    j towards East) also have `shape` = (rows, columns) and `axes(geometry)`; meshes of points have `edges(geometry)`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def n_source(self) -> int:
+        """S."""
+
+    @property
+    @abc.abstractmethod
+    def allowed(self) -> np.ndarray:
+        """Boolean, shape (S,): False where the node is fixed to zero (`zero_edges`)."""
+
+    @abc.abstractmethod
+    def entries(self, rays: int) -> float:
+        """About how many nodes an image pixel sees through rays x rays rays, where it is not highly magnified."""
+
+    @abc.abstractmethod
+    def geometry(self, beta_x, beta_y, ray_trace=None, ray_weights=None) -> Any:
+        """Where the mesh lies.
+
+        Args:
+            beta_x, beta_y: all traced rays, any shape [arcsec].
+            ray_trace: (x, y) -> (beta_x, beta_y), traces points of the image plane; needed where nodes are such points.
+            ray_weights: weights of the rays, shape of beta_x, for meshes that follow the brightness; None: all equal.
+        """
+
+    @abc.abstractmethod
+    def interpolation(self, beta_x, beta_y, geometry) -> tuple[Any, Any]:
+        """Indices (int32) and weights, each of shape (..., P), at positions of any shape, weight 0 where nothing is."""
+
+    @abc.abstractmethod
+    def node_positions(self, geometry) -> tuple[Any, Any]:
+        """(x, y) of the nodes, each of shape (S,) [arcsec]."""
+
+    @abc.abstractmethod
+    def node_areas(self, geometry) -> Any:
+        """Integral of each node's basis function, shape (S,) [arcsec^2]: flux = sum of s_i area_i."""
+
+    @abc.abstractmethod
+    def frame(self, geometry) -> tuple[Any, Any, Any, Any]:
+        """(West, East, South, North) of a picture of the mesh [arcsec]."""
 
 
-class RectangularMesh(eqx.Module):
-    """rows x columns nodes on a square lattice.
-
-    Args:
-        rows, columns: number of nodes to the North and to the East.
-        extent: None: the lattice follows the traced rays, from the (softened) smallest to the largest position.
-            A number h: fixed, |beta - center| <= h on the longer axis [arcsec].
-        center: (x, y) of a fixed mesh [arcsec].
-        basis: "spline" (default) or "bilinear".
+def check_mesh(mesh, n_rays):
+    """The mesh, if `n_rays` traced rays can hold it.
 
     Raises:
-        InputError: fewer than 3 nodes on an axis, a non-positive extent, an unknown basis.
+        InputError: more nodes than rays.
     """
-
-    rows: int = eqx.field(static=True)
-    columns: int = eqx.field(static=True)
-    extent: float | None = eqx.field(static=True, default=None)
-    center: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
-    basis: str = eqx.field(static=True, default="spline")
-
-    def __check_init__(self):
-        if min(self.rows, self.columns) < 3:
-            raise InputError(f"mesh shape must be at least 3 x 3, got {self.rows} x {self.columns}")
-        if self.extent is not None and not self.extent > 0.0:
-            raise InputError(f"mesh extent must be a positive number of arcsec, got {self.extent}")
-        if self.basis not in BASES:
-            raise InputError(f"mesh basis must be {' or '.join(BASES)}, got {self.basis!r}")
-
-    @property
-    def shape(self):
-        """(rows, columns)."""
-        return self.rows, self.columns
-
-    @property
-    def n_source(self):
-        """S = rows x columns."""
-        return self.rows * self.columns
-
-    @property
-    def entries_per_ray(self):
-        """P of one ray: 4 or 16."""
-        return 16 if self.basis == "spline" else 4
-
-    def entries(self, rays):
-        """About how many nodes an image pixel sees through rays x rays rays, where it is not highly magnified."""
-        side = self.entries_per_ray**0.5
-        return (side + 0.4 * (1.0 - 1.0 / rays)) ** 2
-
-    def geometry(self, beta_x, beta_y):
-        """Where the lattice lies, given the traced rays (any shape) [arcsec]."""
-        if self.extent is not None:
-            # 0 x a sum over all rays: a ray that is not finite spoils the mesh as it does a traced one, and because
-            # the sum needs every ray first, XLA traces each once and not again for every weight it enters
-            spacing = 2.0 * self.extent / (max(self.shape) - 1) + 0.0 * jnp.sum(beta_x + beta_y)
-            (x_mid, y_mid) = self.center
-        else:
-            x_low, x_high = _soft_range(beta_x)
-            y_low, y_high = _soft_range(beta_y)
-            spacing = jnp.maximum((x_high - x_low) / (self.columns - 1), (y_high - y_low) / (self.rows - 1))
-            x_mid, y_mid = 0.5 * (x_low + x_high), 0.5 * (y_low + y_high)
-        return MeshGeometry(
-            x_mid - 0.5 * (self.columns - 1) * spacing, y_mid - 0.5 * (self.rows - 1) * spacing, spacing
+    if mesh.n_source > n_rays:
+        raise InputError(
+            f"mesh has {mesh.n_source} nodes for {n_rays} rays: take fewer nodes, more rays per pixel or smaller pixels"
         )
-
-    def interpolation(self, beta_x, beta_y, geometry):
-        """Indices and weights of the brightness at positions of any shape: two arrays of shape (..., p), p = 4 or 16.
-
-        s(beta) = sum_p weights[..., p] s[indices[..., p]]; entries outside the mesh have weight 0.
-        """
-        along_x = axis_weights(self.basis, (beta_x - geometry.x0) / geometry.spacing, self.columns)
-        along_y = axis_weights(self.basis, (beta_y - geometry.y0) / geometry.spacing, self.rows)
-        return outer_product(along_x, along_y, self.columns)
-
-    def node_positions(self, geometry):
-        """(x, y) of the nodes, each of shape (S,) [arcsec]."""
-        x = geometry.x0 + jnp.arange(self.columns) * geometry.spacing
-        y = geometry.y0 + jnp.arange(self.rows) * geometry.spacing
-        grid_x, grid_y = jnp.meshgrid(x, y)
-        return grid_x.ravel(), grid_y.ravel()
+    return mesh
 
 
-def _soft_range(values):
-    """Differentiable smallest and largest value: a log-sum-exp with a scale of 1 % of the standard deviation.
+def check_lattice(mesh):
+    """Settings that all lattices share.
 
-    It lies outside the hard range, by at most that scale times the logarithm of the number of values.
+    Raises:
+        InputError: fewer than 3 nodes on an axis, an unknown basis or border, a share of rays that is not in (0, 1].
     """
-    scale = _SOFTNESS * jnp.std(values)
-    high = scale * jax.nn.logsumexp(values / scale)
-    low = -scale * jax.nn.logsumexp(-values / scale)
-    return low, high
+    for n in mesh.shape:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer):
+            raise InputError(f"mesh shape must be two whole numbers, got {mesh.shape[0]} x {mesh.shape[1]}")
+    if min(mesh.shape) < 3:
+        raise InputError(f"mesh shape must be at least 3 x 3, got {mesh.shape[0]} x {mesh.shape[1]}")
+    if mesh.basis not in BASES:
+        raise InputError(f"mesh basis must be {' or '.join(BASES)}, got {mesh.basis!r}")
+    if mesh.border not in BORDERS:
+        raise InputError(f"mesh border must be {' or '.join(BORDERS)}, got {mesh.border!r}")
+    if not 0.5 < mesh.cover <= 1.0:
+        raise InputError(f"mesh cover is a share of the rays, above 0.5 and at most 1, got {mesh.cover}")
 
 
-def axis_weights(basis, position, n_nodes):
-    """[(node, weight), ...] of the 2 or 4 nodes around a position in units of the spacing, arrays of its shape.
-
-    Nodes outside the mesh become node 0 with weight 0.
-    """
-    cell = jnp.floor(position)
-    t = position - cell
-    r = 1.0 - t
-    if basis == "spline":
-        first = -1
-        weights = [r**3, 4.0 - 6.0 * t**2 + 3.0 * t**3, 4.0 - 6.0 * r**2 + 3.0 * r**3, t**3]
-        weights = [weight / 6.0 for weight in weights]
-    else:
-        first, weights = 0, [r, t]
-    nodes = [cell.astype(jnp.int32) + (first + k) for k in range(len(weights))]
-    inside = [(node >= 0) & (node < n_nodes) for node in nodes]
-    return [(jnp.where(i, n, 0), jnp.where(i, w, 0.0)) for i, n, w in zip(inside, nodes, weights)]
-
-
-def outer_product(along_x, along_y, n_columns):
-    """Indices and weights, shape (..., P), of the products of two axes."""
-    columns, weights_x = (jnp.stack(part, axis=-1) for part in zip(*along_x))
-    rows, weights_y = (jnp.stack(part, axis=-1) for part in zip(*along_y))
-    indices = rows[..., :, None] * n_columns + columns[..., None, :]
-    weights = weights_y[..., :, None] * weights_x[..., None, :]
-    return indices.reshape(*columns.shape[:-1], -1), weights.reshape(*columns.shape[:-1], -1)
+def lattice_allowed(shape, zero_edges):
+    """Boolean, shape (S,): all nodes, or those that are not on the outermost rows and columns."""
+    allowed = np.ones(shape, bool)
+    if zero_edges:
+        allowed[[0, -1], :] = allowed[:, [0, -1]] = False
+    return allowed.ravel()
