@@ -21,7 +21,7 @@ _DOT_ROWS = 64
 @compiled
 def sources_of_tiles(layout, lens, n_source, first, last):
     """(start, sources): the source pixels whose light reaches each tile of a range, in order."""
-    tile_row, tile_column, _, number, stamps = layout
+    tile_row, tile_column, _root_weight, number, stamps = layout
     row_start, source, _ = lens
     seen = np.zeros(n_source, np.bool_)
     start = np.zeros(last - first + 1, np.int64)
@@ -52,7 +52,7 @@ def sources_of_tiles(layout, lens, n_source, first, last):
 
 @compiled
 def build_tiles(layout, lens, dense_of, dense_tiles, first, start, sources, tiles):
-    """tiles[u] = N^-1/2 B L of each source u of each tile; `dense_tiles` (dense, all tiles, 32) has B L of the dense."""
+    """tiles[u] = N^-1/2 B L of each source u of each tile; `dense_tiles` (dense, tiles, 32) has B L of the dense."""
     tile_row, tile_column, root_weight, number, stamps = layout
     row_start, source, value = lens
     flat, out = stamps.ravel(), tiles.ravel()
