@@ -127,6 +127,21 @@ def test_products_are_those_of_dense_matrices(method, psf):
     assert np.abs(reduction.predict(lensing[:, 3]) - blur @ lensing[:, 3]).max() < 1e-13
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_pixels_that_see_no_source(reduction, method):
+    """Rays beyond the mesh have weight 0: tiles without a source, and an L of zeros."""
+    mapper = random_mapper(reduction.mask.n_pixels, dense=0)
+    products = operator_from_reduction(reduction, method).products
+    for weights in (mapper.weights * (reduction.mask.y > 0.2)[:, None], 0.0 * mapper.weights):
+        lens = SparseLens.of(mapper.indices, weights, 19)
+        lensing = np.asarray(uvl.Mapper(mapper.indices, weights, 19).dense())
+        curvature, kept = products.curvature(lens, True)
+        assert np.abs(np.tril(curvature - lensing.T @ reduction.dense() @ lensing)).max() < 1e-12
+        pulled = reduction.dense() @ lensing @ spd(19)
+        expected = pulled[np.repeat(np.arange(lens.n_pixels), np.diff(lens.row_start)), lens.source]
+        assert np.abs(products.pullback(lens, kept, spd(19)) - expected).max(initial=0.0) < 1e-12
+
+
 def test_large_problems_in_pieces(reduction, monkeypatch):
     """T built in several groups, and tiles that see more sources than a first buffer holds."""
     from uvlens.normal import psf_products

@@ -57,11 +57,12 @@ class Layout(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A range of tiles with the sources that reach them, and T where it was built."""
+    """A range of tiles with the sources that reach them (by how many entries of L), and T where it was built."""
 
     first: int
     start: np.ndarray
     sources: np.ndarray
+    counts: np.ndarray
     tiles: np.ndarray | None = None
 
 
@@ -123,7 +124,7 @@ class TileProducts(HostProducts):
             def work(worker, _, built=built):
                 mine = np.zeros(len(lens.source))
                 for part in built[worker::n_workers]:
-                    arguments = (part.first, part.start, part.sources, part.tiles, mine, back)
+                    arguments = (part.first, part.start, part.sources, part.counts, part.tiles, mine, back)
                     correlate_tiles(tuple(self.layout), rows, dense.number, matrix, *arguments)
                 return mine
 
