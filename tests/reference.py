@@ -117,3 +117,23 @@ def central_difference(function, point, step):
         )
         gradient[i] = (8 * near - far) / (12 * h)
     return gradient
+
+
+def psf_matrix(psf, rows, columns, data_rows, data_columns):
+    """B_ij = psf[i - j + half] by the double loop: pixel j of the model spreads the PSF, its middle on j."""
+    blur = np.zeros((len(data_rows), len(rows)))
+    half_y, half_x = psf.shape[0] // 2, psf.shape[1] // 2
+    for i in range(len(data_rows)):
+        for j in range(len(rows)):
+            p, q = data_rows[i] - rows[j] + half_y, data_columns[i] - columns[j] + half_x
+            if 0 <= p < psf.shape[0] and 0 <= q < psf.shape[1]:
+                blur[i, j] = psf[p, q]
+    return blur
+
+
+def gaussian_evidence(data, variance, response, regularization):
+    """ln N(d; 0, N + R H^-1 R^T): s of d = R s + noise integrated out exactly."""
+    covariance = np.diag(variance) + response @ np.linalg.solve(regularization, response.T)
+    sign, log_det = np.linalg.slogdet(2.0 * np.pi * covariance)
+    assert sign > 0
+    return -0.5 * (data @ np.linalg.solve(covariance, data) + log_det)

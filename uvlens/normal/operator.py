@@ -121,9 +121,7 @@ class AbstractNormalOperator(eqx.Module):
             InputError: an image, whose W is not made of such kernels (`dense` has it).
         """
         if not self.reduction.terms:
-            raise InputError(
-                f"an operator of kind {self.reduction.kind!r} has no kernel of offsets; dense() gives its W"
-            )
+            raise InputError(f"an operator of kind {self.reduction.kind} has no kernel of offsets; dense() gives W")
         return jnp.asarray(sum(term.kernel for term in self.reduction.terms))
 
     def dense(self):

@@ -11,6 +11,7 @@ A source that most pixels see (a smooth light profile, the sky) would take the t
 convolved by Fourier transforms and only takes part in the dense products.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -56,11 +57,12 @@ class Layout(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A range of tiles with the sources that reach them, and T where it was built."""
+    """A range of tiles with the sources that reach them (by how many entries of L), and T where it was built."""
 
     first: int
     start: np.ndarray
     sources: np.ndarray
+    counts: np.ndarray
     tiles: np.ndarray | None = None
 
 
@@ -122,7 +124,7 @@ class TileProducts(HostProducts):
             def work(worker, _, built=built):
                 mine = np.zeros(len(lens.source))
                 for part in built[worker::n_workers]:
-                    arguments = (part.first, part.start, part.sources, part.tiles, mine, back)
+                    arguments = (part.first, part.start, part.sources, part.counts, part.tiles, mine, back)
                     correlate_tiles(tuple(self.layout), rows, dense.number, matrix, *arguments)
                 return mine
 
@@ -137,28 +139,30 @@ class TileProducts(HostProducts):
         """[Part] of all tiles, not built."""
         rows, n_workers, n_tiles = (lens.row_start, lens.source, lens.value), pool()[1], len(self.layout.root_weight)
         edges = np.linspace(0, n_tiles, min(n_tiles, _PARTS * n_workers) + 1).astype(int)
-        parts = [None] * (len(edges) - 1)
+        n_parts = len(edges) - 1
 
         def work(worker, _):
-            for i in range(worker, len(parts), n_workers):
-                found = sources_of_tiles(self.layout, rows, lens.n_source, edges[i], edges[i + 1])
-                parts[i] = Part(int(edges[i]), *found)
+            mine = []
+            for i in range(worker, n_parts, n_workers):
+                found = sources_of_tiles(tuple(self.layout), rows, lens.n_source, edges[i], edges[i + 1])
+                mine.append(Part(int(edges[i]), *found))
+            return mine
 
-        in_parallel(work, n_workers)
-        return parts
+        return _in_turn(in_parallel(work, n_workers))
 
     def _build(self, lens, dense, parts):
         """The same with T."""
-        rows, n_workers, built = (lens.row_start, lens.source, lens.value), pool()[1], [None] * len(parts)
+        rows, n_workers = (lens.row_start, lens.source, lens.value), pool()[1]
 
         def work(worker, _):
-            for i in range(worker, len(parts), n_workers):
-                part = parts[i]._replace(tiles=np.empty((len(parts[i].sources), PIXELS)))
-                build_tiles(self.layout, rows, dense.number, dense.tiles, *part)
-                built[i] = part
+            mine = []
+            for part in parts[worker::n_workers]:
+                one = part._replace(tiles=np.empty((len(part.sources), PIXELS)))
+                build_tiles(tuple(self.layout), rows, dense.number, dense.tiles, *one)
+                mine.append(one)
+            return mine
 
-        in_parallel(work, n_workers)
-        return built
+        return _in_turn(in_parallel(work, n_workers))
 
     def _dense(self, lens):
         """The columns of L that most pixels see."""
@@ -172,6 +176,11 @@ class TileProducts(HostProducts):
         if len(columns):
             tiles[:, self.tile, self.pixel] = self.blur.apply(images)[:, self.used]
         return Dense(number, tiles)
+
+
+def _in_turn(dealt):
+    """Lists that were dealt out one item at a time, as one list again."""
+    return [one for turn in itertools.zip_longest(*dealt) for one in turn if one is not None]
 
 
 def _groups(parts):

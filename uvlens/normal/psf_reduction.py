@@ -276,7 +276,7 @@ def _on_grid(mask, grid, name):
     except InputError:
         raise InputError(
             f"{name}: the mask's pixels are not those of the image ({grid.shape[0]} x {grid.shape[1]} of "
-            f"{grid.pixel_scale:.6g}\" about {grid.center}); make it on the image's grid"
+            f'{grid.pixel_scale:.6g}" about {grid.center}); take imaging.mask(mask)'
         ) from None
     rows, columns = mask.rows + down, mask.columns + right
     inside = (rows >= 0) & (rows < grid.shape[0]) & (columns >= 0) & (columns < grid.shape[1])

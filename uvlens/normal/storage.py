@@ -1,7 +1,8 @@
 """A Reduction in one file, `.npz` inside: `normal.npz` of a fit, or a compressed data set `.uvlens`.
 
 Arrays: kept (the mask), dirty_image, histogram, and for each primary beam i kernel_i, primary_beam_i (where there is
-one) and the uv cells cell_u_i, cell_v_i, cell_vis_i, cell_weight_i. `header` is JSON.
+one) and the uv cells cell_u_i, cell_v_i, cell_vis_i, cell_weight_i. `header` is JSON; its `kind` is "visibilities" or
+"image". Of an image: kept and data_kept (both masks), data, weight, psf.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..grid import Mask, PixelGrid
 from .compensated import CompensatedSum
+from .psf_reduction import ImagingReduction
 from .reduction import Reduction, ToeplitzTerm
 
 _LAYOUT = 2
@@ -27,6 +29,9 @@ _LAYOUT = 2
 
 def save_reduction(reduction, path, **extra):
     """Write a Reduction; `extra` are small JSON values kept in the header."""
+    if reduction.kind == "image":
+        _save_image(reduction, path, extra)
+        return
     arrays = {}
     for i, term in enumerate(reduction.terms):
         arrays[f"kernel_{i}"] = term.kernel
@@ -36,6 +41,7 @@ def save_reduction(reduction, path, **extra):
     header = {
         "format": compressed.FORMAT,
         "layout": _LAYOUT,
+        "kind": reduction.kind,
         "version": __version__,
         "pixel_scale": reduction.mask.grid.pixel_scale,
         "center": reduction.mask.grid.center,
@@ -57,7 +63,7 @@ def save_reduction(reduction, path, **extra):
 
 
 def load_reduction(path):
-    """Read what `save_reduction` wrote: (reduction, header).
+    """Read what `save_reduction` wrote: (Reduction or ImagingReduction, header).
 
     Raises:
         InputError: no such file, another kind of file, or one of another release's layout.
@@ -70,12 +76,45 @@ def load_reduction(path):
             if header.get("layout") != _LAYOUT:
                 raise ValueError(f"layout {header.get('layout')!r}, this release reads {_LAYOUT}: convert again")
             arrays = {key: archive[key] for key in archive.files if key != "header"}
-        return _assemble(header, arrays), header
+        assemble = _assemble_image if header.get("kind") == "image" else _assemble
+        return assemble(header, arrays), header
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         text = next(iter(str(error).splitlines()), "")
         raise InputError(f"{path}: not a saved normal operator ({text})") from None
+
+
+def _save_image(reduction, path, extra):
+    grids = {"mask": reduction.mask.grid, "data_mask": reduction.data_mask.grid}
+    header = {
+        "format": compressed.FORMAT,
+        "layout": _LAYOUT,
+        "kind": reduction.kind,
+        "version": __version__,
+        "grids": {name: [grid.pixel_scale, *grid.center] for name, grid in grids.items()},
+        "name": reduction.name,
+        "image_phase_center": reduction.phase_center,
+        "hashes": reduction.hashes,
+        **extra,
+    }
+    arrays = {"kept": reduction.mask.kept, "data_kept": reduction.data_mask.kept}
+    arrays |= {name: getattr(reduction, name) for name in ("data", "weight", "psf")}
+    write_atomically(path, lambda stream: np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays))
+
+
+def _assemble_image(header, arrays):
+    masks = []
+    for name, key in (("mask", "kept"), ("data_mask", "data_kept")):
+        scale, *center = header["grids"][name]
+        masks.append(Mask(PixelGrid(arrays[key].shape, scale, tuple(center)), arrays[key]))
+    center = header["image_phase_center"]
+    return ImagingReduction(
+        *masks,
+        *(arrays[name] for name in ("data", "weight", "psf")),
+        name=header["name"],
+        phase_center=None if center is None else tuple(center),
+    )
 
 
 def _assemble(header, arrays):
