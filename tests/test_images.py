@@ -1,7 +1,10 @@
 """Images: noise, PSF and weights of an Imaging, FITS in and out, over-sampling, simulated images, items of `data:`."""
 
 import json
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,7 +22,7 @@ from uvlens.data import poisson_noise
 from uvlens.data.psf import centroid, gaussian_psf, prepare_psf
 from uvlens.datasection import parse_data_entry
 from uvlens.errors import UVLensWarning
-from uvlens.imagesection import load_image_entry
+from uvlens.imagesection import absolute_files, load_image_entry
 from uvlens.light import Gaussian, Sersic
 from uvlens.oversampling import OverSampling, around, sub_grid
 from uvlens.schema import Section
@@ -612,6 +615,15 @@ def test_wrong_simulation_files_of_images(change, says):
         parse_simulation(SIMULATION | change)
 
 
+def test_simulator_of_an_image(tmp_path):
+    script = Path(__file__).parents[1] / "simulators" / "hst.py"
+    command = [sys.executable, script, "--out", tmp_path / "hst", "--pixels", "40"]
+    subprocess.run(command, check=True, capture_output=True)
+    image = read(tmp_path / "hst")
+    assert image.grid.shape == (40, 40) and (image.data / image.noise).max() > 50.0
+    assert json.loads((tmp_path / "hst" / "truth.json").read_text())["lens.light.0.n_sersic"] == 4.0
+
+
 # ---------------------------------------------------------------- items of data:
 
 
@@ -646,6 +658,13 @@ def test_item_of_data_becomes_an_image_and_its_mask(tmp_path, quiet):
     radius = np.hypot(x, y)
     assert np.array_equal(mask.kept, (radius >= 0.1) & (radius <= 0.6))
     assert any("42 pixels of noise_scaling" in sentence for sentence in said) and "count" in said[-1]
+
+
+def test_files_of_an_item_from_elsewhere(tmp_path):
+    item = {"file": "a.fits", "noise": {"file": "n.fits", "kind": "sigma"}, "noise_scaling": ["b.fits"], "sky": "hst"}
+    here = str(tmp_path.resolve())
+    expected = {"file": f"{here}/a.fits", "noise": {"file": f"{here}/n.fits", "kind": "sigma"}}
+    assert absolute_files(item, tmp_path) == expected | {"noise_scaling": [f"{here}/b.fits"], "sky": "hst"}
 
 
 def test_masks_of_an_image_from_files(tmp_path, quiet):

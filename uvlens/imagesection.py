@@ -113,6 +113,17 @@ def parse_image_entry(section, folder):
     return entry
 
 
+def absolute_files(item, folder):
+    """An item as it was written with its FITS files as absolute paths, for a model file that is kept elsewhere."""
+    if isinstance(item, dict):
+        return {key: absolute_files(value, folder) for key, value in item.items()}
+    if isinstance(item, list):
+        return [absolute_files(value, folder) for value in item]
+    if isinstance(item, str) and item.lower().endswith((".fits", ".fits.gz", ".fit")):
+        return str(_path(item, Path(folder)).resolve())
+    return item
+
+
 def load_image_entry(entry, origin=None, image_plane=None, note=lambda _: None):
     """(Imaging, Mask of the data pixels that are fitted) of an item, in the frame of the fit.
 
