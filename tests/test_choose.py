@@ -67,10 +67,12 @@ import jax, jax.numpy as jnp, numpy as np
 import uvlens as uvl
 from uvlens import memory
 from uvlens.benchmark import simulated_visibilities
+from uvlens.normal import SourceSize
 normal = uvl.normal_operator(simulated_visibilities(5000, 3e5), uvl.Mask.disc(3.0, 0.06), METHOD)
 mesh = uvl.RectangularMesh(36, 36)
 model = uvl.Model(normal, [uvl.SIE(uvl.Uniform(0.5, 1.5), 0.1, 0.05)], uvl.PixelSource(mesh, uvl.Gradient(1.0), True))
-expected = memory.estimate(normal.reduction, mesh, 4, normal.method, normal.rank, gradient=True)
+size = SourceSize(mesh.n_source, mesh.entries(4))
+expected = memory.estimate(normal.reduction, size, 4, normal.method, normal.rank, gradient=True)
 jax.jit(lambda v: jax.value_and_grad(model.log_likelihood)(v))(jnp.array([1.0]))[0].block_until_ready()
 print(expected["peak"], memory.peak_bytes())
 """

@@ -54,14 +54,14 @@ def test_evidence_is_that_of_the_scaled_response(index):
     data = observed(1.0)
     model = model_of(data, index)
     value = float(model.log_evidence_minus_null(np.zeros(0)))
-    fitted = model.skies[0]
-    mapper, geometry = fitted.trace(*model.lens(np.zeros(0)).ray_trace(model.rays_x, model.rays_y))
+    system, (sky,) = model.systems[0], model.skies
+    problem = model.problems(np.zeros(0))[0]
+    mapper, mesh = problem.mapper, system.columns.blocks[0].mesh
     mask = model.normal.mask
-    factor = (data.frequency / fitted.sky.spectral.reference_frequency) ** index
+    factor = (data.frequency / sky.spectral.reference_frequency) ** index
     response = factor[:, None] * (reference.fourier_matrix(data.u, data.v, mask.x, mask.y) @ np.asarray(mapper.dense()))
-    component = uvl.Source(uvl.PixelSource(fitted.pixels.mesh, uvl.Gradient(0.3)))
-    lam = float(fitted.coefficient(component.pixels.regularization, 0.3, geometry))
-    h = lam * np.asarray(fitted.pixels.regularization.matrix(fitted.pixels.mesh.shape).todense())
+    # on a uniform lattice the integral of |grad s|^2 is the sum of squared differences
+    h = float(system.coefficient(0.3)) * reference.difference_prior(mesh.shape, 1)
     f = (response.conj().T @ (data.weight[:, None] * response)).real
     d = (response.conj().T @ (data.weight * data.vis)).real
     s = np.linalg.solve(f + h, d)
