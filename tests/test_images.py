@@ -170,8 +170,13 @@ def test_gaussian_psf_has_its_width():
 
 
 @pytest.mark.parametrize("footprint", [lopsided() > 0, np.array([[0, 0, 1]]), np.ones((7, 3))])
-def test_dilated_mask_holds_what_reaches_its_pixels(mask, footprint):
+@pytest.mark.parametrize("corner", [False, True])
+def test_dilated_mask_holds_what_reaches_its_pixels(mask, footprint, corner):
     """Against the definition: every j with B[i - j + middle] > 0 for some i of the mask; pixel centres stay."""
+    if corner:  # the grid grows on two sides alone
+        kept = np.zeros((9, 12), dtype=bool)
+        kept[7:, :2] = True
+        mask = uvl.Mask(uvl.PixelGrid((9, 12), 0.1, (0.4, -0.3)), kept)
     wide = mask.dilated(footprint)
     half = [n // 2 for n in footprint.shape]
     scale = mask.grid.pixel_scale
@@ -685,6 +690,12 @@ def test_masks_of_an_image_from_files(tmp_path, quiet):
     ]
     assert np.array_equal(masks[0].kept, kept[:, ::-1] != 0)
     assert np.array_equal(masks[1].kept, masks[0].kept) and np.array_equal(masks[2].kept, masks[0].kept)
+    cut["CRPIX1"] -= 4
+    fits.PrimaryHDU(np.pad(kept, ((0, 0), (0, 7)))[:, 7:], cut).writeto(tmp_path / "elsewhere.fits")
+    assert fits.getdata(tmp_path / "elsewhere.fits").shape == (31, 40)
+    elsewhere = load_image_entry(entry_of(tmp_path, mask={"fits": "elsewhere.fits"}))[1]
+    shown = np.pad(kept, ((0, 0), (0, 7)))[:, 7:]
+    assert np.array_equal(elsewhere.kept[:, ::-1], np.pad(shown, ((0, 0), (7, 0)))[:, :40] != 0)
     fits.PrimaryHDU(kept[:, 3:30]).writeto(tmp_path / "bare.fits")
     with pytest.raises(uvl.InputError, match=r"31 x 27 pixels and no coordinates.* 31 x 40"):
         load_image_entry(entry_of(tmp_path, mask={"fits": "bare.fits"}))
