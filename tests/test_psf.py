@@ -21,6 +21,7 @@ from uvlens.normal.psf_reduction import ImagingReduction, blurring_mask
 from uvlens.normal.sparse import SparseLens
 
 METHODS = ["direct", "fft"]
+in_jax = eqx.filter_jit(_on_device)
 LENS = [uvl.SIE(uvl.Uniform(0.3, 0.9), 0.15, -0.1, 0.02, 0.03), uvl.Shear(uvl.Normal(0.0, 0.1), -0.02)]
 L_SHAPED = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.5, 0.0], [0.0, 0.2, 0.0]])
 
@@ -116,11 +117,11 @@ def test_products_are_those_of_dense_matrices(method, psf):
         entries = operator.products.pullback(lens, kept, right)
         assert np.abs(entries - at_entries).max() < 1e-12 * np.abs(pulled).max()
 
-    def in_jax(operator, lensing):
+    def products(operator, lensing):
         transformed = operator.transform(lensing)
         return operator.curvature(lensing, transformed), operator.pullback(transformed, right), operator.apply(lensing)
 
-    for function in (in_jax, eqx.filter_jit(in_jax)):
+    for function in (eqx.filter_jit(products), *([products] if psf == "random" else [])):
         for found, wanted in zip(function(operator, lensing), (expected, pulled, normal @ lensing)):
             assert np.abs(found - wanted).max() < 1e-12 * np.abs(wanted).max()
     assert np.abs(operator.predict(lensing) - blur @ lensing).max() < 1e-13
@@ -185,27 +186,22 @@ def model_of(normal, positive=False, basis="spline"):
 @pytest.mark.parametrize("positive", [False, True])
 def test_every_way_to_a_gradient(reduction, positive):
     """Direct = FFT = JAX to 1e-10, jit = eager, and central differences of ln E."""
-    results = []
-    for method in METHODS:
-        model, vector = model_of(operator_from_reduction(reduction, method), positive)
-        jitted = Compiled(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector), model)
-        results.append(jitted(vector))
-    (value, gradient), (other, other_gradient) = results
-    assert abs(value - other) < 1e-10 * abs(value)
-    assert np.abs(gradient - other_gradient).max() < 1e-9 * np.abs(gradient).max()
-    assert abs(model.log_evidence_minus_null(vector) - value) < 1e-10 * abs(value)
+    model, vector = model_of(operator_from_reduction(reduction, "direct"), positive)
+    jitted = Compiled(lambda model, vector: jax.value_and_grad(model.log_evidence_minus_null)(vector), model)
+    value, gradient = jitted(vector)
     expected = reference.central_difference(lambda v: float(jitted(jnp.asarray(v))[0]), vector, 1e-5)
     assert np.abs(gradient - expected).max() < 1e-6 * np.abs(expected).max()
-    mapper, bands, _ = model.linear_problem(vector)
+    mapper, bands, log_det = model.linear_problem(vector)
     everywhere = jnp.ones(model.n_source, bool)
     arguments = (mapper.indices, mapper.weights, bands, everywhere, everywhere)
-    device = _on_device(model.normal, *arguments, positive, True)
-    found = host.evidence(
-        model.normal.products, reduction.dirty_image, *(np.asarray(a) for a in arguments), positive, True
-    )
-    assert abs(found.value - device[0]) < 1e-10 * abs(device[0])
-    assert np.abs(found.weights_bar - device[1]).max() < 1e-9 * np.abs(device[1]).max()
-    assert np.abs(found.bands_bar - device[2]).max() < 1e-9 * np.abs(device[2]).max()
+    device = in_jax(model.normal, *arguments, positive, True)
+    assert abs(device[0] + 0.5 * log_det - value) < 1e-10 * abs(value)
+    for method in METHODS:
+        products = operator_from_reduction(reduction, method).products
+        found = host.evidence(products, reduction.dirty_image, *map(np.asarray, arguments), positive, True)
+        assert abs(found.value - device[0]) < 1e-10 * abs(device[0])
+        assert np.abs(found.weights_bar - device[1]).max() < 1e-9 * np.abs(device[1]).max()
+        assert np.abs(found.bands_bar - device[2]).max() < 1e-9 * np.abs(device[2]).max()
 
 
 def test_orientation_of_an_asymmetric_psf():
@@ -334,12 +330,12 @@ def test_imaging_equals_visibilities():
         mesh = uvl.RectangularMesh(6, 6)
         indices, weights = mesh.interpolation(*beta, mesh.geometry(*beta))
         mapper = uvl.Mapper(indices.reshape(len(sky), -1), weights.reshape(len(sky), -1) / 4, 36)
-        for positive in (False, True):
+        for positive in (False, True) if shear else (False,):
             one, other = (uvl.invert(w, mapper, 0.3 * spd(36), positive) for w in (operator, radio))
             assert np.abs(one.source - other.source).max() < 1e-6 * np.abs(one.source).max()
             values.append((float(one.log_evidence_minus_null), float(other.log_evidence_minus_null)))
     assert all(abs(a - b) < 1e-6 * max(1.0, abs(a)) for a, b in values)
-    assert abs(values[0][0] - values[2][0]) > 0.1  # the two models are told apart
+    assert abs(values[0][0] - values[1][0]) > 0.1  # the two models are told apart
 
 
 @pytest.mark.parametrize("order", [0, 1])
@@ -372,12 +368,13 @@ def test_joint_is_the_sum_of_its_parts(order):
     everywhere = jnp.ones(19, bool)
     bands = jnp.asarray(uvl.inversion.bands_from_matrix(h))
 
+    @jax.jit
     def value(weights):
         return log_evidence_minus_null(joint, mapper.indices, weights, bands, everywhere, everywhere, False)
 
     weights = jnp.asarray(mapper.weights)
     found, gradient = jax.jit(jax.value_and_grad(value))(weights)
-    device = _on_device(joint, mapper.indices, weights, bands, everywhere, everywhere, False, True)
+    device = in_jax(joint, mapper.indices, weights, bands, everywhere, everywhere, False, True)
     assert abs(found - device[0]) < 1e-9 * abs(found)
     assert np.abs(gradient - device[1]).max() < 1e-9 * np.abs(gradient).max()
     direction = jnp.asarray(np.random.default_rng(6).normal(size=weights.shape)) * (weights != 0.0)

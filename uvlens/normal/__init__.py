@@ -3,14 +3,20 @@
 from .accumulate import ReductionSums
 from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, reduce_partitions, suited
 from .choose import SourceSize, expected_rank, known_rank
-from .joint import joint_operator
+from .joint import JointNormalOperator, JointReduction, joint_operator
 from .operator import AbstractNormalOperator
 from .partitions import Schedule
+from .psf import PSFNormalOperator
+from .psf_reduction import ImagingReduction, reduce_image
 from .reduction import Reduction
 from .shared import SharedChannels, can_share, share_curvature
 
 __all__ = [
     "AbstractNormalOperator",
+    "ImagingReduction",
+    "JointNormalOperator",
+    "JointReduction",
+    "PSFNormalOperator",
     "Reduction",
     "ReductionSums",
     "Schedule",
@@ -24,6 +30,7 @@ __all__ = [
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "reduce_image",
     "reduce_partitions",
     "share_curvature",
     "suited",

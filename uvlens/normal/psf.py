@@ -21,12 +21,14 @@ METHODS = ("direct", "fft")
 """Implementations on a CPU."""
 _BLOCK = 8
 """Images in a batch of transforms."""
-_CONVOLVE = 4e9
-"""Products of an entry of L and a pixel of the PSF, a second and core."""
-_MULTIPLY = 8e9
+_CONVOLVE = 3.5e9
+"""Products of an entry of L and a pixel of the PSF, a second and core (measured with `benchmarks/imaging.py`)."""
+_MULTIPLY = 3e10
 """Products of two entries of T, a second and core."""
-_FOURIER = 1.5e9
+_FOURIER = 3e9
 """Grid points times their logarithm, a second and core."""
+_SCATTER = 3.4e9
+"""Products of an entry of L and one of a column of W L, a second and core."""
 
 
 class PSFNormalOperator(AbstractNormalOperator):
@@ -141,13 +143,13 @@ def seconds(method, reduction, source):
     n, n_source, cores = reduction.mask.n_pixels, source.n_source, pool()[1]
     if method == "direct":
         py, px = reduction.psf.shape
-        reach = (py + 3) * (px + 7)
+        reach = reduction.mean_reach * (py + 3) * (px + 7) / (py * px)
         seen = min(n_source, 3.0 * n_source * reach / n + 2.0 * source.entries)
         convolve = reach * source.entries * reduction.n_real_data
         return (convolve / _CONVOLVE + seen**2 * reduction.n_real_data / _MULTIPLY) / cores
     ny, nx = reduction.blur.shape
     transforms = 4.0 * n_source * ny * nx * np.log2(ny * nx) / _FOURIER
-    return (transforms + n * source.entries * n_source / 2.0 / 3.4e9) / cores
+    return (transforms + n * source.entries * n_source / 2.0 / _SCATTER) / cores
 
 
 def _products(reduction, method):

@@ -134,6 +134,13 @@ class ImagingReduction:
         return np.maximum(Blur(self.frame, self.psf**2).transposed(self.weight[None])[0], 0.0)
 
     @functools.cached_property
+    def mean_reach(self):
+        """Pixels of the model within the PSF's box about a fitted pixel, in the mean."""
+        from .psf_blur import Blur
+
+        return float(np.mean(Blur(self.frame, np.ones(self.psf.shape)).apply(np.ones((1, self.mask.n_pixels)))))
+
+    @functools.cached_property
     def null_chi_squared(self):
         """sum d^2 / sigma^2."""
         return CompensatedSum.of(self.weight * self.data**2)
