@@ -103,6 +103,28 @@ def difference_prior(shape, order):
     return g
 
 
+def lattice_prior(y, x, order, area):
+    """G on uneven axes, ghost nodes at both ends, by summing squares of difference quotients over dual cells."""
+
+    def along(nodes):
+        n = len(nodes) - 2
+        unit = np.vstack([np.zeros(n), np.eye(n), np.zeros(n)])
+        step = np.diff(nodes)
+        slopes = np.diff(unit, axis=0) / step[:, None]
+        cells = 0.5 * (step[1:] + step[:-1])
+        second = np.diff(slopes, axis=0) / cells[:, None]
+        return [
+            np.diag(cells),
+            sum(h * np.outer(d, d) for h, d in zip(step, slopes)),
+            sum(h * np.outer(d, d) for h, d in zip(cells, second)),
+        ]
+
+    in_y, in_x = along(y), along(x)
+    if order == 0:
+        return np.kron(in_y[0], in_x[0]) / area
+    return area ** (order - 1) * (np.kron(in_y[order], in_x[0]) + np.kron(in_y[0], in_x[order]))
+
+
 def central_difference(function, point, step):
     """Gradient by fourth-order central differences, one coordinate at a time; `step` scalar or per coordinate."""
     point = np.asarray(point, dtype=float)
