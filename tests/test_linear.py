@@ -489,7 +489,7 @@ def test_point_source_is_the_exact_transform(finer):
         assert np.isclose(column.sum(), 1.0, rtol=1e-12)
         exact = reference.fourier_matrix(u, v, np.array([x0]), np.array([y0]))[:, 0]
         worst = max(worst, np.abs(a @ np.asarray(column) - exact).max())
-    assert worst < 5e-6
+    assert worst < 2e-6
 
 
 def test_point_source_moves_smoothly():
