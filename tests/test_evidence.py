@@ -16,7 +16,7 @@ from uvlens.inversion.banded import bands_cotangent
 from uvlens.inversion.evidence import _on_device
 from uvlens.inversion.inverse import inverse_of
 from uvlens.inversion.passive import DenseSystem
-from uvlens.inversion.pivoting import positive_minimum
+from uvlens.inversion.pivoting import positive_minimum, stubborn_minimum
 from uvlens.inversion.positive import _pivot_on_device
 from uvlens.normal.sparse import SparseLens
 
@@ -280,11 +280,10 @@ def test_fixed_shapes_take_the_same_steps_on_hard_systems(number):
     source, _, steps, converged = jax.jit(_pivot_on_device, static_argnums=4)(
         jnp.asarray(scaled), jnp.asarray(right), everywhere, everywhere, 200
     )
-    expected = positive_minimum(DenseSystem(scaled, right), everywhere)
-    if not expected.converged:  # the host hands over to Lawson & Hanson
-        assert not converged
-        return
-    assert bool(converged) and steps <= 60
+    expected, most = positive_minimum(DenseSystem(scaled, right), everywhere), 60
+    if not expected.converged:  # pivoting runs in circles: projected Newton steps on both
+        expected, most = stubborn_minimum(DenseSystem(scaled, right), everywhere), 120
+    assert bool(converged) and steps <= most
     assert np.abs(source - expected.source).max() < 1e-6 * np.abs(expected.source).max()
 
 

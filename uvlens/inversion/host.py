@@ -24,7 +24,7 @@ from ..normal.sparse import SparseLens, compiled
 from . import dual
 from .inverse import inverse_of
 from .passive import DenseSystem, PassiveSet
-from .pivoting import HostSolution, free_minimum, lawson_hanson, positive_minimum
+from .pivoting import HostSolution, free_minimum, positive_minimum, stubborn_minimum
 
 
 class HostEvidence(NamedTuple):
@@ -153,7 +153,7 @@ def _solve(systems, allowed, start, positive, constrained):
     for system in systems:
         solution = positive_minimum(system, allowed, start, solver=solver, constrained=constrained)
         if not solution.converged:
-            solution = lawson_hanson(system, allowed, constrained)
+            solution = stubborn_minimum(system, allowed, constrained)
         solutions.append(solution)
         if solution.converged:
             start = solution.passive

@@ -6,7 +6,9 @@ always in the passive set.
 Each step solves on the passive set (s free, gradient zero) and reads the gradient A s - D on the active set
 (s = 0); every index with the wrong sign changes sides (Portugal, Judice & Vicente 1994; Kim & Park 2011). A step is
 progress if fewer signs are wrong than ever before, or if s >= 0 and its objective is lower than that of every such
-source before. After three steps without, only the largest wrong index moves, which is certain to end.
+source before. After three steps without, only the largest wrong index moves, which is certain to end, but may take
+long where columns depend on one another (Gaussians of many widths): after twelve such moves without progress the source
+is found by projected Newton steps instead, which lower the objective each time.
 
 The first steps change hundreds of indices, the last ones a few: those reuse the last decomposition (`PassiveSet`).
 """
@@ -24,6 +26,12 @@ GRADIENT_TOLERANCE = 1e-12
 RESIDUAL_TOLERANCE = 1e-11
 """Of the gradient on the passive set; above it the solution is refined once more."""
 PATIENCE = 3
+SINGLE_MOVES = 12
+"""Moves of one index without progress after which pivoting gives up."""
+DESCENT_STEPS = 100
+_ROUNDING_STEPS = 5
+SUFFICIENT = 1e-4
+"""Of the decrease that a straight line predicts, what a projected step must reach (Armijo's rule)."""
 
 
 class HostSolution(NamedTuple):
@@ -82,10 +90,49 @@ def positive_minimum(system: System, allowed, start=None, max_steps=200, solver=
         objective = -0.5 * vector @ source if not np.any(wrong & passive) else np.inf
         patience = PATIENCE if count < fewest or objective < lowest else patience - 1
         fewest, lowest = min(count, fewest), min(objective, lowest)
+        if patience < -SINGLE_MOVES:
+            break
         if patience < 0:
             wrong = np.arange(len(vector)) == np.flatnonzero(wrong)[-1]
         passive = passive ^ wrong
     return _failed(system, allowed, solver.n_factorizations - n_before)
+
+
+def projected_newton(system: System, allowed, constrained=None, max_steps=DESCENT_STEPS):
+    """The same by Newton steps on the indices that are positive or would become so, cut off at 0 (Bertsekas 1982).
+
+    Steps are halved until the objective falls as it should, so that it ends where pivoting runs in circles; near the
+    solution steps are whole, and the last one solves on its passive set.
+    """
+    vector = system.vector
+    if not np.all(np.isfinite(vector)):
+        return _failed(system, allowed, 0)
+    constrained = np.ones_like(allowed) if constrained is None else constrained
+    tolerance = GRADIENT_TOLERANCE * np.max(np.abs(vector), initial=0.0)
+    solver, source, gradient, value = PassiveSet(system), np.zeros_like(vector), -vector, 0.0
+    for _ in range(max_steps):
+        passive = allowed & (~constrained | (source > 0.0) | (gradient < -tolerance))
+        if not solver.move_to(passive):
+            break
+        target, at_target = _solve(solver, system, passive)
+        if not _wrong_signs(target, at_target, passive, allowed, constrained, tolerance).any():
+            if not solver.decompose(passive):
+                break
+            target, at_target = _solve(solver, system, passive, always_refine=True)
+            if not _wrong_signs(target, at_target, passive, allowed, constrained, tolerance).any():
+                residual = _certificate(vector, at_target, passive, allowed)
+                return HostSolution(target, passive, residual, solver.n_factorizations, True)
+        fraction, before = 1.0, source
+        while fraction > 1e-15:
+            source = before + fraction * (target - before)
+            source = np.where(constrained, np.maximum(source, 0.0), source)
+            at_source = system.gradient(source)
+            lower = 0.5 * source @ (at_source - vector)
+            if lower <= value + SUFFICIENT * gradient @ (source - before):
+                break
+            fraction *= 0.5
+        gradient, value = at_source, lower
+    return _failed(system, allowed, solver.n_factorizations)
 
 
 def lawson_hanson(system: DenseSystem, allowed, constrained=None):
@@ -107,13 +154,23 @@ def lawson_hanson(system: DenseSystem, allowed, constrained=None):
     passive = np.zeros_like(allowed)
     passive[free] = True
     passive[bound] = positive > 0.0
-    solver = PassiveSet(system)
-    if not solver.decompose(passive):
-        return failed
-    source, gradient = _solve(solver, system, passive, always_refine=True)
-    residual = _certificate(system.vector, gradient, passive, allowed)
-    right = bool(np.all(source[constrained] >= 0.0)) and residual <= 100.0 * GRADIENT_TOLERANCE
-    return HostSolution(source, passive, residual, 2, right)
+    solver, tolerance = PassiveSet(system), 100.0 * GRADIENT_TOLERANCE * np.max(np.abs(system.vector), initial=0.0)
+    for _ in range(_ROUNDING_STEPS):
+        if not solver.decompose(passive):
+            return failed
+        source, gradient = _solve(solver, system, passive, always_refine=True)
+        wrong = _wrong_signs(source, gradient, passive, allowed, constrained, tolerance)
+        if not wrong.any():
+            residual = _certificate(system.vector, gradient, passive, allowed)
+            return HostSolution(source, passive, residual, 2, residual <= 100.0 * GRADIENT_TOLERANCE)
+        passive = passive ^ wrong  # what rounding left a hair on the wrong side
+    return failed
+
+
+def stubborn_minimum(system: DenseSystem, allowed, constrained=None):
+    """The same where pivoting gave up: by projected Newton steps, then by Lawson and Hanson's algorithm."""
+    found = projected_newton(system, allowed, constrained)
+    return found if found.converged else lawson_hanson(system, allowed, constrained)
 
 
 def _root(matrix, vector):

@@ -4,7 +4,7 @@ Two implementations of the same steps (see `pivoting`): on a CPU, LAPACK on the 
 from step to step); elsewhere, fixed shapes with the active rows and columns replaced by those of the identity.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..threads import one_blas_thread
 from .passive import DenseSystem
-from .pivoting import GRADIENT_TOLERANCE, PATIENCE, lawson_hanson, positive_minimum
+from .pivoting import (
+    DESCENT_STEPS,
+    GRADIENT_TOLERANCE,
+    PATIENCE,
+    SINGLE_MOVES,
+    SUFFICIENT,
+    positive_minimum,
+    stubborn_minimum,
+)
 
 
 class Solution(NamedTuple):
@@ -55,8 +63,8 @@ def solve_positive(matrix, vector, allowed, max_steps=200, start=None, constrain
         matrix: A, symmetric positive definite, shape (S, S).
         vector: D, shape (S,).
         allowed: boolean, shape (S,); False fixes s to 0.
-        max_steps: after that many, a CPU falls back on Lawson & Hanson's algorithm; elsewhere the solver
-            gives up (converged = False).
+        max_steps: of pivoting; after that many, or where it runs in circles, come projected Newton steps, on a CPU
+            also Lawson & Hanson's algorithm (else converged = False).
         start: boolean, shape (S,), passive set to begin with (of a similar problem); None begins with the signs of
             the unconstrained minimum. The solution does not depend on it.
         constrained: boolean, shape (S,), where s >= 0 is asked for; None: everywhere.
@@ -102,15 +110,55 @@ def _pivot_on_device(matrix, vector, allowed, start, max_steps, constrained=True
         return attempt(state.passive ^ move, state.steps, fewest, lowest, patience)
 
     def unfinished(state):
-        return jnp.any(state.wrong) & (state.steps < max_steps)
+        return jnp.any(state.wrong) & (state.steps < max_steps) & (state.patience >= -SINGLE_MOVES)
 
     first = attempt(
         allowed & (start | ~constrained), jnp.array(0), jnp.array(n + 1), jnp.array(jnp.inf), jnp.array(PATIENCE)
     )
     final = jax.lax.while_loop(unfinished, step, first)
+    final = _descend_on_device(matrix, vector, allowed, constrained, tolerance, final)
     converged = ~jnp.any(final.wrong) & jnp.all(jnp.isfinite(final.source))
     source = jnp.where(constrained, jnp.maximum(final.source, 0.0), final.source)
     return source, final.passive, final.steps, converged
+
+
+class _Descent(NamedTuple):
+    source: Float[Array, " S"]
+    gradient: Float[Array, " S"]
+    value: Float[Array, ""]
+    last: Any
+    steps: Int[Array, ""]
+
+
+def _descend_on_device(matrix, vector, allowed, constrained, tolerance, pivoted):
+    """`pivoting.projected_newton` in fixed shapes, from s = 0; no step where pivoting found the source."""
+
+    def newton(state):
+        passive = allowed & (~constrained | (state.source > 0.0) | (state.gradient < -tolerance))
+        target = _solve_on(matrix, vector, passive)
+        at_target = matrix @ target - vector
+        wrong = jnp.where(passive, constrained & (target < 0.0), allowed & (at_target < -tolerance))
+        last = pivoted._replace(passive=passive, source=target, wrong=wrong, steps=state.last.steps + 1)
+
+        def trial(fraction):
+            source = state.source + fraction * (target - state.source)
+            source = jnp.where(constrained, jnp.maximum(source, 0.0), source)
+            gradient = matrix @ source - vector
+            return fraction, source, gradient, 0.5 * source @ (gradient - vector)
+
+        def too_long(at):
+            fraction, source, _, value = at
+            enough = value <= state.value + SUFFICIENT * state.gradient @ (source - state.source)
+            return ~enough & (fraction > 1e-15)
+
+        _, source, gradient, value = jax.lax.while_loop(too_long, lambda at: trial(0.5 * at[0]), trial(jnp.array(1.0)))
+        return _Descent(source, gradient, value, last, state.steps + 1)
+
+    def unfinished(state):
+        return jnp.any(state.last.wrong) & (state.steps < DESCENT_STEPS)
+
+    first = _Descent(jnp.zeros_like(vector), -vector, jnp.zeros(()), pivoted, jnp.array(0))
+    return jax.lax.while_loop(unfinished, newton, first).last
 
 
 def _pivot_on_host(matrix, vector, allowed, start, max_steps, constrained):
@@ -130,7 +178,7 @@ def _pivot_on_host(matrix, vector, allowed, start, max_steps, constrained):
                 system, allowed, None if start.all() else start, max_steps, constrained=constrained
             )
             if not found.converged:
-                found = lawson_hanson(system, allowed, constrained)
+                found = stubborn_minimum(system, allowed, constrained)
         return (
             found.source,
             found.passive,

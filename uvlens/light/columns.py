@@ -8,8 +8,8 @@ brightness: its column holds the weights that interpolate a band-limited functio
     sum_i c_i exp(2 pi i u.x_i) = exp(2 pi i u.x_0)    for |u_x|, |u_y| <= 1 / (4 pixel_scale),
 
 pixels that sample the longest baseline twice as finely as it needs, to 2e-6 of the flux. Along an axis the 16 weights
-minimise the squared error over |frequency| <= 0.275 / pixel_scale with their sum held at 1: a linear system of
-16 x 16 sinc functions, smooth in x_0. The source must lie 8 pixels inside the mask; what reaches beyond is lost.
+minimise the squared error over |frequency| <= 0.255 / pixel_scale with their sum held at 1: a linear function of sines
+and cosines of x_0. The source must lie 8 pixels inside the mask; what reaches beyond is lost.
 """
 
 import jax
@@ -21,7 +21,7 @@ from .profiles import Background, PointSource
 
 WIDTH = 16
 """Pixels along an axis that a point source is spread over."""
-_BAND = 0.55
+_BAND = 0.51
 """Of the Nyquist frequency of the pixels, up to which the squared error is made small."""
 
 
@@ -79,13 +79,22 @@ def axis_weights(pixel, center):
 def _interpolation(nodes, t):
     """Weights of the nodes for a position t in [0, 1): the minimum of int |sum w_k e^(i om k) - e^(i om t)|^2 d om.
 
-    Their sum is 1 exactly: a multiplier along the solution for a right-hand side of ones.
+    Least squares on Gauss-Legendre frequencies; the sum is 1 exactly, by a multiplier.
     """
-    inverse = np.linalg.inv(np.sinc((nodes[:, None] - nodes) * _BAND))
-    inverse = 0.5 * (inverse + inverse.T)
-    ones = inverse.sum(axis=1)
-    weights = jnp.asarray(inverse) @ jnp.sinc((nodes - t) * _BAND)
-    return weights + (1.0 - jnp.sum(weights)) * ones / ones.sum()
+    frequencies, roots, inverse, along = _least_squares(nodes)
+    exact = jnp.concatenate([roots * jnp.cos(frequencies * t), roots * jnp.sin(frequencies * t)])
+    weights = jnp.asarray(inverse) @ exact
+    return weights + (1.0 - jnp.sum(weights)) * along
+
+
+def _least_squares(nodes):
+    """(frequencies, roots of their weights, pseudo-inverse, direction of the multiplier) of the weights' problem."""
+    points, weights = np.polynomial.legendre.leggauss(2 * WIDTH)
+    frequencies, roots = 0.5 * np.pi * _BAND * (points + 1.0), np.sqrt(weights)
+    phases = np.outer(frequencies, nodes)
+    inverse = np.linalg.pinv(np.concatenate([roots[:, None] * np.cos(phases), roots[:, None] * np.sin(phases)]), 1e-13)
+    along = inverse @ inverse.sum(axis=0)
+    return frequencies, roots, inverse, along / along.sum()
 
 
 def column_entries(columns, first_index):

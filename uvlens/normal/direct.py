@@ -3,6 +3,7 @@
 Column s of T = W L is a sum of shifted pieces of the kernel, T[:, s] = sum_k L_ks w(. - x_k). Image rows are cut into
 tiles of contiguous pixels so that every piece is a straight vector loop; tiles without a pixel that is needed are
 skipped. Cost: 2 n N operations for the n entries of L (about half where only F is asked for), plus n S for F.
+Columns with an entry in most pixels, as light of known shape has, go by FFT where that is quicker.
 """
 
 from typing import Any
@@ -18,6 +19,8 @@ from .sparse import BLOCK, compiled
 from .toeplitz import FFTNormalOperator
 
 _TILE = np.uint64(32)
+_TRANSFORM_RATE = 0.15
+"""Speed of the transforms over that of the correlation, operation by operation."""
 
 
 class DirectNormalOperator(AbstractNormalOperator):
@@ -35,8 +38,9 @@ class DirectNormalOperator(AbstractNormalOperator):
     @staticmethod
     def from_reduction(reduction, precision="float64"):
         """`precision="float32"` correlates in single precision and accumulates F in double."""
-        products = DirectProducts(reduction.mask, reduction.terms, precision)
-        return DirectNormalOperator(FFTNormalOperator.from_reduction(reduction), products, reduction)
+        fft = FFTNormalOperator.from_reduction(reduction)
+        products = DirectProducts(reduction.mask, reduction.terms, precision, fft.products)
+        return DirectNormalOperator(fft, products, reduction)
 
     @property
     def dirty_image(self) -> Float[Array, "*C N"]:
@@ -70,9 +74,10 @@ class DirectProducts(ColumnProducts):
         mask: the N pixels.
         terms: ToeplitzTerm list, kernels on the grid of the mask.
         precision: "float64" or "float32", of the correlation.
+        fourier: FourierProducts of the same W for blocks of columns with many entries; None: direct throughout.
     """
 
-    def __init__(self, mask, terms, precision="float64"):
+    def __init__(self, mask, terms, precision="float64", fourier=None):
         self.dtype = np.dtype(precision)
         tile_width = int(_TILE)
         rows, columns = mask.rows - mask.rows.min(), mask.columns - mask.columns.min()
@@ -86,6 +91,10 @@ class DirectProducts(ColumnProducts):
         self.position = self.pixel_tile * tile_width + columns % tile_width
         self.kernels = [self._flat(term.kernel, ny, nx) for term in terms]
         self.beams = [term.primary_beam for term in terms]
+        self.fourier, size = fourier, 4 * ny * nx
+        transform = BLOCK * 5.0 * size * np.log2(size) / _TRANSFORM_RATE
+        self.dense_from = transform / (2.0 * int(_TILE) * len(self.tile_offset))
+        """Entries of a block of columns from which transforms are quicker."""
 
     def _flat(self, kernel, ny, nx):
         """The kernel of the mask's bounding box, rows padded so that no tile reads beyond them."""
@@ -104,6 +113,8 @@ class DirectProducts(ColumnProducts):
             wanted[self.pixel_tile[needed]] = True
         last = min(first + BLOCK, lens.n_source)
         start, stop = lens.column_start[first], lens.column_start[last]
+        if self.fourier is not None and stop - start > self.dense_from:
+            return self.fourier.columns(lens, first, needed, self.fourier.workspace(), out)
         entry_start, pixel = lens.column_start[first : last + 1] - start, lens.pixel[start:stop]
         offset = self.pixel_offset[pixel]
         out[:] = 0.0
