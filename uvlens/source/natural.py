@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import InputError
 from .points import AbstractPointMesh, _floats, shared_among_twins
 from .voronoi import dual_weights
 
@@ -68,7 +69,8 @@ class NaturalNeighbourMesh(AbstractPointMesh):
             sum (`dropped_weight` says how much that leaves out).
 
     Raises:
-        InputError: fewer than 4 vertices, all on one line, two at one place, values that are not finite.
+        InputError: fewer than 4 vertices, all on one line, two at one place, values that are not finite; fewer than
+            3 neighbours.
     """
 
     vertices_x: tuple[float, ...] = eqx.field(static=True, converter=_floats)
@@ -77,12 +79,16 @@ class NaturalNeighbourMesh(AbstractPointMesh):
     n_edge: int = eqx.field(static=True, default=0)
     neighbours: int = eqx.field(static=True, default=20)
 
+    def __check_init__(self):
+        if not (isinstance(self.neighbours, int) and self.neighbours >= 3):
+            raise InputError(f"neighbours must be a whole number of at least 3, got {self.neighbours}")
+
     def __repr__(self):
         return f"NaturalNeighbourMesh({self.n_source} vertices, zero_edges={self.zero_edges}, n_edge={self.n_edge})"
 
     def entries(self, rays):
         """About how many nodes an image pixel sees through rays x rays rays."""
-        return 6.0 + 3.0 * (1.0 - 1.0 / rays)
+        return 5.5 + 2.0 * (1.0 - 1.0 / rays)
 
     def _natural(self, beta_x, beta_y, geometry):
         tables = (geometry.simplices, geometry.neighbours, geometry.n_simplices, geometry.hull)

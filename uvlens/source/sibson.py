@@ -113,13 +113,13 @@ def _weights(start, stop, found, beta_x, beta_y, x, y, fade, simplices, neighbou
             a, b = hull[-1 - t]
             along, distance, _, _ = _onto_edge(px, py, x[a], y[a], x[b], y[b])
             rest = max(0.0, 1.0 - distance / fade)
-            _put(indices[ray], weights[ray], 0, a, rest * (1.0 - along))
-            _put(indices[ray], weights[ray], 1, b, rest * along)
+            _put(indices, weights, ray, 0, a, rest * (1.0 - along))
+            _put(indices, weights, ray, 1, b, rest * along)
             continue
         n, _ = _cavity(ray, px, py, t, x, y, simplices, neighbours, fade, s)
         if n == 0:
             for k in range(3):
-                _put(indices[ray], weights[ray], k, simplices[t, k], _barycentric(px, py, x, y, simplices[t], k)[0])
+                _put(indices, weights, ray, k, simplices[t, k], _barycentric(px, py, x, y, simplices[t], k)[0])
             continue
         total = 0.0
         for k in range(n):
@@ -130,14 +130,14 @@ def _weights(start, stop, found, beta_x, beta_y, x, y, fade, simplices, neighbou
             dropped[ray] = 1.0 - kept / total
             n, total = n_kept, kept
         for k in range(n):
-            _put(indices[ray], weights[ray], k, s.node[k], s.area[k] / total)
+            _put(indices, weights, ray, k, s.node[k], s.area[k] / total)
 
 
 @compiled
-def _put(indices, weights, k, node, weight):
-    """Entry k: a node and its weight, index 0 where that is 0."""
+def _put(indices, weights, ray, k, node, weight):
+    """Entry k of a ray: a node and its weight, index 0 where that is 0."""
     if weight != 0.0:
-        indices[k], weights[k] = node, weight
+        indices[ray, k], weights[ray, k] = node, weight
 
 
 @compiled
