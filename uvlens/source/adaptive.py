@@ -148,7 +148,7 @@ class AdaptiveMesh(AbstractMesh):
 
 
 def _bins(n):
-    return max(64, 2 * n)
+    return max(32, n)
 
 
 def _along(basis, beta, knots):
