@@ -37,6 +37,9 @@ from .banded import bands_cotangent, matrix_from_bands
 from .positive import Solution, solve_positive, solve_unconstrained
 
 
+_APART = 1e-11
+
+
 class System(NamedTuple):
     """The linear system and its solution, S source pixels.
 
@@ -109,7 +112,7 @@ def solve_system(
     The other arguments as for `log_evidence_minus_null`.
     """
     matrix = curvature_matrix + regularization_matrix
-    cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
+    cholesky = jnp.linalg.cholesky(_apart(matrix, n_determined), symmetrize_input=False)
     if positive:
         solution = solve_positive(matrix, data_vector, allowed, start=start, constrained=constrained)
     else:
@@ -123,6 +126,17 @@ def solve_system(
         log_det_regularization,
         n_determined,
     )
+
+
+def _apart(matrix, n_determined):
+    """The matrix with optimised amplitudes that depend on one another held apart by 1e-11 of their diagonal.
+
+    Only errors of these amplitudes are read from what this changes: they are in no determinant.
+    """
+    if n_determined is None:
+        return matrix
+    diagonal = jnp.diagonal(matrix)
+    return matrix + jnp.diag(jnp.where(jnp.arange(len(diagonal)) < n_determined, 0.0, _APART * diagonal))
 
 
 def solve_channels(
@@ -141,7 +155,7 @@ def solve_channels(
     Arguments as for `solve_system`; `jax.vmap(..., in_axes=(CHANNELS,))` takes the channels one by one.
     """
     matrix = curvature_matrix + regularization_matrix
-    cholesky = jnp.linalg.cholesky(matrix, symmetrize_input=False)
+    cholesky = jnp.linalg.cholesky(_apart(matrix, n_determined), symmetrize_input=False)
 
     def solve(vector):
         if positive:
