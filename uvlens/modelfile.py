@@ -94,6 +94,9 @@ class ModelFile:
 
         sources = self.source if isinstance(self.source, list) else [self.source]
         known = {name for names in self.source_skies for name in names}
+        for sky in skies:
+            if not self.sources_of(sky.name):
+                raise InputError(f"data: no source has sky: {sky.name!r}; source has {', '.join(map(repr, known))}")
         unknown = known - {sky.name for sky in skies}
         if unknown:
             listed = ", ".join(repr(sky.name) for sky in skies)
@@ -101,8 +104,6 @@ class ModelFile:
         found = []
         for sky in skies:
             numbers = self.sources_of(sky.name)
-            if not numbers:
-                raise InputError(f"data: no source has sky: {sky.name!r}; source has {', '.join(map(repr, known))}")
             own = [sources[number] for number in numbers]
             if isinstance(sky, ImageSky):
                 found.append(image_sky(sky, numbers, method, note))
