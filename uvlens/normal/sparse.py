@@ -67,6 +67,12 @@ class SparseLens(NamedTuple):
         """N."""
         return len(self.row_start) - 1
 
+    def leading(self, n_columns):
+        """The first columns alone, with the same S; entries by pixel only (`slot` stays that of all)."""
+        kept = self.source < n_columns
+        row_start = np.concatenate([[0], np.cumsum(kept)])[self.row_start]
+        return self._replace(row_start=row_start, source=self.source[kept], value=self.value[kept])
+
     def transposed_product(self, image):
         """L^T image, shape (S,)."""
         return _transposed_product(self.column_start, self.pixel, self.column_value, image)
