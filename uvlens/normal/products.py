@@ -29,7 +29,8 @@ class ColumnProducts(HostProducts):
     """Products for a W that is applied to columns of L, a block of 8 at a time: T = W L, F = L^T T.
 
     Blocks are dealt out to the threads. F_ts with t >= s needs of column s only the image pixels that see a source
-    pixel >= s: `columns` may leave the others out.
+    pixel >= s: `columns` may leave the others out. Columns at the end of L with an entry in most pixels, as light of
+    known shape has, would spoil that: their part of F is made on its own, from whole columns of T.
     """
 
     @abc.abstractmethod
@@ -45,16 +46,27 @@ class ColumnProducts(HostProducts):
         keep = keep and n_blocks * BLOCK * lens.n_pixels * 8 <= LARGEST_KEPT
         kept = np.empty((n_blocks, lens.n_pixels, BLOCK)) if keep else None
         curvature = np.zeros((n_blocks * BLOCK, n_blocks * BLOCK))
-        last = last_source(lens.row_start, lens.source)
+        tail = dense_from(lens)
+        sparse = lens if tail == lens.n_source else lens.leading(tail)
+        last = last_source(sparse.row_start, sparse.source)
+        everywhere = np.full(lens.n_pixels, lens.n_source)
 
         def work(worker, _):
             workspace, block = self.workspace(), np.empty((lens.n_pixels, BLOCK))
-            for b in range(worker, n_blocks, workers):
+            for b in range(worker, -(-tail // BLOCK) if kept is None else n_blocks, workers):
                 first, out = b * BLOCK, block if kept is None else kept[b]
                 self.columns(lens, first, None if keep else last >= first, workspace, out)
-                accumulate(lens.row_start, lens.source, lens.value, first, last, out, curvature, first)
+                accumulate(sparse.row_start, sparse.source, sparse.value, first, last, out, curvature, first)
+            for first in range(tail + worker * BLOCK, lens.n_source, workers * BLOCK):
+                self.columns(lens, first, None, workspace, block)
+                product = np.zeros((lens.n_source, BLOCK))
+                accumulate(lens.row_start, lens.source, lens.value, 0, everywhere, block, product, 0)
+                width = min(BLOCK, lens.n_source - first)
+                dense[first - tail : first - tail + width] = product[:, :width].T
 
+        dense = np.empty((lens.n_source - tail, lens.n_source))
         in_parallel(work, workers)
+        curvature[tail : lens.n_source, : lens.n_source] = dense
         return curvature[: lens.n_source, : lens.n_source], kept
 
     def pullback(self, lens, kept, matrix):
@@ -73,6 +85,16 @@ class ColumnProducts(HostProducts):
             return product
 
         return sum(in_parallel(work, workers))
+
+
+def dense_from(lens):
+    """Index of the first of the columns at the end of L that have an entry in more than half of the pixels.
+
+    S where there are none, or more than half of all: a mesh of few nodes has nothing to gain.
+    """
+    dense = np.diff(lens.column_start) > lens.n_pixels // 2
+    n_dense = int(np.argmin(dense[::-1]))
+    return lens.n_source - n_dense if n_dense <= lens.n_source // 2 else lens.n_source
 
 
 def column_block(matrix, first):
