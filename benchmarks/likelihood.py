@@ -18,7 +18,6 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from adaptive import SmoothAdaptiveMesh
 
 import uvlens as uvl
 from uvlens.benchmark import machine, simulated_visibilities, time_calls
@@ -105,7 +104,7 @@ def main():
         case = CASES[name]
         data, mask = data_and_mask(a.data, case)
         normal = uvl.normal_operator(data, mask)
-        mesh_class = SmoothAdaptiveMesh if case.get("adaptive") else uvl.RectangularMesh
+        mesh_class = uvl.AdaptiveMesh if case.get("adaptive") else uvl.RectangularMesh
         mesh = mesh_class(case["nodes"], case["nodes"], basis=case.get("basis", "bilinear"))
         facts = {"case": name, "n_visibilities": len(data), "n_image_pixels": mask.n_pixels}
         for kind, positive, gradient in (("free", False, False), ("positive", True, False), ("gradient", True, True)):
