@@ -67,7 +67,6 @@ class SparseLens(NamedTuple):
         """N."""
         return len(self.row_start) - 1
 
-<<<<<<< HEAD
     def rows(self, start, stop):
         """The L of image pixels start .. stop - 1 (without `slot`: it has no mapper of its own)."""
         first, last = self.row_start[start], self.row_start[stop]
@@ -78,13 +77,12 @@ class SparseLens(NamedTuple):
         )
         columns = _by_source(row_start, source, value, self.n_source)
         return SparseLens(row_start, source, value, np.empty((0, 0), np.int32), *columns)
-=======
+
     def leading(self, n_columns):
         """The first columns alone, with the same S; entries by pixel only (`slot` stays that of all)."""
         kept = self.source < n_columns
         row_start = np.concatenate([[0], np.cumsum(kept)])[self.row_start]
         return self._replace(row_start=row_start, source=self.source[kept], value=self.value[kept])
->>>>>>> linear
 
     def transposed_product(self, image):
         """L^T image, shape (S,)."""
