@@ -36,7 +36,6 @@ from ..threads import one_blas_thread
 from .banded import bands_cotangent, matrix_from_bands
 from .positive import Solution, solve_positive, solve_unconstrained
 
-
 _APART = 1e-11
 
 
