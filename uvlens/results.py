@@ -180,6 +180,24 @@ class Result:
         os.replace(partial, directory / "posterior.nc")
         save_json(directory / "summary.json", self.summary())
 
+    def adapt_image(self, sky=None):
+        """AdaptImage for the next model (see `uvlens.chaining.adapt_image`)."""
+        from .chaining import adapt_image
+
+        return adapt_image(self, sky)
+
+    def source_region(self, sky=None, share=0.98):
+        """(extent, center) for the next mesh (see `uvlens.chaining.source_region`)."""
+        from .chaining import source_region
+
+        return source_region(self, sky, share)
+
+    def lens_priors(self, widen=3.0):
+        """LensPlane with priors about this posterior (see `uvlens.chaining.lens_priors`)."""
+        from .chaining import lens_priors
+
+        return lens_priors(self, widen)
+
     def _save_adapt_images(self, directory, phase_center):
         from .wcs import write_image
 
