@@ -1,12 +1,12 @@
 """How smooth ln E is: its scatter about a smooth curve along every lens parameter, for every mesh.
 
-    python benchmarks/roughness.py [--meshes NAME ...] [--rays 1 4] [--parameters theta_E ...] [--steps 81] [--out FILE]
+    python benchmarks/roughness.py [--data NAME] [--meshes NAME ...] [--rays 1 4] [--parameters theta_E ...]
 
 ln E is computed at `steps` values of one lens parameter within 0.02 of its best value, everything else fixed; the
 roughness is what is left of it after a polynomial of sixth order, rms and largest, in nat. Gradient prior at the best
 strength of the mesh, source unconstrained, 30 x 30 nodes. Data: a simulated ALMA observation and, where UVLENS_DATA
-names the folder of the telescope data, SPT0346-52. The evidence is written out here with dense matrices, for any mesh of
-the contract (axes of a lattice, edges of scattered nodes), apart from the package's own priors and inversion.
+names the folder of the telescope data, SPT0346-52. The evidence is written out here with dense matrices, for any mesh
+of the contract (axes of a lattice, edges of scattered nodes), apart from the package's own priors and inversion.
 """
 
 import argparse
@@ -109,8 +109,8 @@ def evidence(normal, mesh, rays):
 
 
 def best_strength(value, truth):
-    """The power of sqrt(10) at which ln E is largest."""
-    strengths = 10.0 ** np.arange(-4.0, 3.0, 0.5)
+    """The power of 10 at which ln E is largest."""
+    strengths = 10.0 ** np.arange(-4.0, 3.0)
     return strengths[np.argmax([float(value(truth, s)) for s in strengths])]
 
 
@@ -124,6 +124,7 @@ def roughness(value, truth, strength, k, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=["simulated", "SPT0346-52"], help="one data set, both by default")
     parser.add_argument("--meshes", nargs="+", help="names, all by default")
     parser.add_argument("--rays", nargs="+", type=int, default=[1, 4], help="rays per side of a pixel")
     parser.add_argument("--parameters", nargs="+", choices=PARAMETERS, default=list(PARAMETERS))
@@ -132,6 +133,8 @@ def main():
     a = parser.parse_args()
     lines = []
     for data_name, (data, mask, truth, extent, center) in data_sets().items():
+        if a.data not in (None, data_name):
+            continue
         normal = uvl.normal_operator(data, mask, "lowrank")
         print(f"\n{data_name}: {len(data)} visibilities, N {mask.n_pixels}, rank {normal.rank}; rms / largest [nat]")
         print("| mesh | rays | strength | ln E | " + " | ".join(a.parameters) + " |")

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from ..errors import InputError
 from .density import covered_range, cumulative_density
 from .mesh import AbstractMesh, check_lattice, lattice_allowed
-from .splines import cells_of, continued, knots_axis, outer_product
+from .splines import continued, knots_axis, outer_product
 
 DENSITIES = ("rays", "brightness")
 _NARROWEST = 1e-3
@@ -109,8 +109,8 @@ class AdaptiveMesh(AbstractMesh):
 
         s(beta) = sum_p weights[..., p] s[indices[..., p]]; entries outside the mesh have weight 0.
         """
-        along_x = _along(self.basis, beta_x, geometry.x_knots)
-        along_y = _along(self.basis, beta_y, geometry.y_knots)
+        along_x = knots_axis(self.basis, beta_x, geometry.x_knots)
+        along_y = knots_axis(self.basis, beta_y, geometry.y_knots)
         return outer_product(along_x, along_y, self.columns)
 
     def axes(self, geometry):
@@ -149,12 +149,6 @@ class AdaptiveMesh(AbstractMesh):
 
 def _bins(n):
     return max(32, n)
-
-
-def _along(basis, beta, knots):
-    # with all rays in one place the density is 0.48 x bins times the mean: no interval of this table has two knots
-    n = knots.shape[0]
-    return knots_axis(basis, beta, knots, cells_of(beta, knots, _bins(n) * n))
 
 
 def _frame(knots):

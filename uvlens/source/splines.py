@@ -39,13 +39,13 @@ def cubic_pieces(t):
     return [r**3 / 6.0, (4.0 - 6.0 * t**2 + 3.0 * t**3) / 6.0, (4.0 - 6.0 * r**2 + 3.0 * r**3) / 6.0, t**3 / 6.0]
 
 
-def knots_axis(basis, beta, knots, cell):
-    """(nodes, weights), each (..., 2 or 4), at positions `beta` in cells of increasing knots (n,).
+def knots_axis(basis, beta, knots):
+    """(nodes, weights), each (..., 2 or 4), at positions `beta` on increasing knots (n,).
 
     A cell's constants are made once, so that a position costs no division. Of the four B-splines of a cell from a2 to
     a3, the outer two are alpha (1 - t)^3 and delta t^3; sum 1 and sum_j xi_j B_j = beta settle the two in the middle.
     """
-    n = knots.shape[0]
+    n, cell = knots.shape[0], cells_of(beta, knots)
     knots = continued(knots, _CONTINUED)
     reach = range(2) if basis == "bilinear" else range(-2, 4)
     start = _CONTINUED - 3  # cell -3 is the lowest
@@ -87,23 +87,11 @@ def continued(knots, count):
     return jnp.concatenate([low, knots, high])
 
 
-def cells_of(beta, knots, n_table):
-    """Cell of each position, int32: tau_cell <= beta < tau_cell+1, from -3 to n + 1 with the continued cells.
-
-    By a table of `n_table` equal intervals over the knots, none of which may hold more than one inner knot.
-    """
-    n = knots.shape[0]
+def cells_of(beta, knots):
+    """Cell of each position, int32: tau_cell <= beta < tau_cell+1, from -3 to n + 1 with the continued cells."""
     beta, knots = jax.lax.stop_gradient((beta, knots))
-    low, high = knots[0], knots[-1]
-    first = jnp.searchsorted(knots, low + (high - low) / n_table * jnp.arange(n_table), side="right") - 1
-    first = jnp.clip(first, 0, n - 2).astype(jnp.int32)
-    interval = jnp.clip((beta - low) * (n_table / (high - low)), 0, n_table - 1).astype(jnp.int32)
-    cell = first[interval]
-    cell = cell + (beta >= knots[cell + 1]).astype(jnp.int32)
-    below = jnp.floor((beta - low) / (knots[1] - low))
-    above = n - 1 + jnp.floor((beta - high) / (high - knots[-2]))
-    cell = jnp.where(beta < low, jnp.maximum(below, -3.0).astype(jnp.int32), jnp.minimum(cell, n - 2))
-    return jnp.where(beta >= high, jnp.minimum(above, n + 1.0).astype(jnp.int32), cell)
+    found = jnp.searchsorted(continued(knots, 3), beta, side="right").astype(jnp.int32)
+    return jnp.clip(found - 4, -3, knots.shape[0] + 1)
 
 
 def outer_product(along_x, along_y, n_columns):
