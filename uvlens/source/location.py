@@ -6,6 +6,11 @@ from ..threads import in_parallel
 from .triangulation import compiled
 
 
+def parts_of(n_rays):
+    """In how many parts rays are shared among the cores: few rays stay on one, None leaves it to `in_parallel`."""
+    return 1 if n_rays < 4096 else None
+
+
 def locate(beta_x, beta_y, x, y, simplices, neighbours, n_simplices, hull):
     """For rays of shape (M,) the number of their triangle, or -1 - h of the nearest hull edge h of rays outside.
 
@@ -23,7 +28,7 @@ def locate(beta_x, beta_y, x, y, simplices, neighbours, n_simplices, hull):
     def part(start, stop):
         _locate(start, stop, beta_x, beta_y, x, y, simplices, neighbours, hull, found)
 
-    in_parallel(part, len(beta_x))
+    in_parallel(part, len(beta_x), parts_of(len(beta_x)))
     return found
 
 
@@ -31,7 +36,9 @@ def corners(beta_x, beta_y, x, y, simplices, neighbours, n_simplices, hull):
     """Vertices of the triangle of each ray, shape (M, 3): (a, b, -1) of the nearest hull edge for rays outside."""
     found = locate(beta_x, beta_y, x, y, simplices, neighbours, n_simplices, hull)
     result = np.empty((len(found), 3), np.int32)
-    in_parallel(lambda start, stop: _corners(start, stop, found, simplices, hull, result), len(found))
+    in_parallel(
+        lambda start, stop: _corners(start, stop, found, simplices, hull, result), len(found), parts_of(len(found))
+    )
     return result
 
 

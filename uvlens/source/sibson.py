@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..threads import in_parallel
-from .location import locate
+from .location import locate, parts_of
 from .triangulation import compiled
 
 COINCIDENT = 1e-9
@@ -72,7 +72,7 @@ def natural_weights(n_neighbours, beta_x, beta_y, x, y, fade_length, simplices, 
             start, stop, found, beta_x, beta_y, x, y, fade, simplices, neighbours, hull, s, indices, weights, dropped
         )
 
-    in_parallel(part, len(found))
+    in_parallel(part, len(found), parts_of(len(found)))
     return indices, weights, found, dropped
 
 
@@ -95,7 +95,7 @@ def natural_cotangents(
         _cotangents(start, stop, *arguments, s, beta_bar, vertices_bar)
         parts.append((start, vertices_bar))
 
-    in_parallel(part, len(found))
+    in_parallel(part, len(found), parts_of(len(found)))
     total = functools.reduce(np.add, (bar for _, bar in sorted(parts, key=lambda item: item[0])))
     columns = (beta_bar[:, 0], beta_bar[:, 1], total[:-1, 0], total[:-1, 1])
     return (*(np.ascontiguousarray(c) for c in columns), np.float64(total[-1, 0]))

@@ -24,9 +24,10 @@ def dual_weights(geometry):
     low = _end(geometry, i, j, side=1)
     weights = jnp.where(triangulated, jnp.maximum(high - low, 0.0), jnp.where(i != j, 1.0, 0.0))
     cells = 0.25 * ((x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2) * jnp.where(triangulated, weights, 0.0)
-    areas = jnp.zeros_like(x).at[i].add(cells).at[j].add(cells)
     hull_x, hull_y, length, on_hull = _hull_edges(geometry)
-    shares = jnp.zeros_like(x).at[geometry.hull[:, 1]].add(jnp.where(on_hull, length, 0.0))
+    # contributions are gathered first and added once
+    area_nodes, area_parts = [i, j], [cells, cells]
+    share_nodes, share_parts = [geometry.hull[:, 1]], [jnp.where(on_hull, length, 0.0)]
     for side, end in ((0, high), (1, low)):
         # the point where this dual edge meets the hull ends the share of one cell and begins that of the other
         line = geometry.edge_clip[:, side]
@@ -39,11 +40,21 @@ def dual_weights(geometry):
         position = jnp.where(met, point_x * along_x + point_y * along_y, 0.0)
         i_first = (x[j] - x[i]) * along_x + (y[j] - y[i]) * along_y > 0.0
         position = jnp.where(i_first, position, -position)
-        shares = shares.at[i].add(position).at[j].add(-position)
+        share_nodes += [i, j]
+        share_parts += [position, -position]
         for node, sign in ((i, 0.5), (j, -0.5)):
             depth = along_x * (y[node] - y[first]) - along_y * (x[node] - x[first])
-            areas = areas.at[node].add(sign * depth * position)
+            area_nodes.append(node)
+            area_parts.append(sign * depth * position)
+    areas = _added(area_nodes, area_parts, len(x))
+    shares = _added(share_nodes, share_parts, len(x))
     return weights, shares, areas
+
+
+def _added(nodes, parts, n):
+    """Sum of parts by node, shape (n,)."""
+    parts = jnp.concatenate(parts)
+    return jnp.zeros(n, parts.dtype).at[jnp.concatenate(nodes)].add(parts, mode="promise_in_bounds")
 
 
 def triangle_areas(geometry):
