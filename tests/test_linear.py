@@ -1,7 +1,6 @@
 """Mixed linear systems: pixels beside amplitudes, dense priors, coefficients of either sign; columns of light."""
 
 import dataclasses
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +42,6 @@ from uvlens.parse_light import parse_light
 
 MASK = uvl.Mask.disc(0.8, 0.12)
 DATA = random_visibilities(60, seed=1, signal=20.0)
-METHODS = ["direct", "fft", "lowrank"]
 MESH = uvl.RectangularMesh(6, 5, extent=0.5)
 H_PIXELS = 2.0 * uvl.Gradient(1.0).matrix(MESH.shape).toarray()
 S = MESH.n_source
@@ -108,7 +106,7 @@ def with_flux(component, flux):
     return dataclasses.replace(component, flux=flux)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["direct", "lowrank"])
 def test_marginalised_amplitudes_are_the_dense_normal(method):
     """ln E = ln N(d; 0, C + A (L H^-1 L^T + sum sigma^2 c c^T) A^H): a Gaussian prior integrated out exactly."""
     light = [with_flux(SPOT, Linear("marginalised", 3.0)), with_flux(DISC, Linear("marginalised", 0.7))]
@@ -179,7 +177,9 @@ def shape_evidence(normal, mode, positive, run=log_evidence_minus_null):
     return value, jnp.array([0.5, 0.2, 0.1, 0.1, 0.4, -0.1, 1.3])
 
 
-@pytest.mark.parametrize(("mode", "positive"), list(itertools.product(MODES, [False, True])))
+@pytest.mark.parametrize(
+    ("mode", "positive"), [*zip(MODES, [False] * 3), ("flat", True), ("optimised, positive", True)]
+)
 def test_gradients(mode, positive):
     """Every parameter of lens, light and prior, against differences; free and positive, host."""
     value, point = shape_evidence(operator(), mode, positive)
@@ -201,10 +201,10 @@ def test_host_and_device_agree(mode, positive):
             bands,
             allowed,
             start,
+            positive,
+            True,
+            n,
             constrained,
-            positive=positive,
-            gradient=True,
-            n_determined=n,
         )
         return found[0], found[1].ravel()[::7], found[2]
 
@@ -218,7 +218,7 @@ def test_host_and_device_agree(mode, positive):
         )
         return found.value, found.weights_bar.ravel()[::7], found.bands_bar
 
-    mine, expected = shape_evidence(normal, mode, positive, on_host)[0](point), device(point)
+    mine, expected = shape_evidence(normal, mode, positive, on_host)[0](point), jax.jit(device)(point)
     assert np.isclose(mine[0], expected[0], rtol=1e-9)
     for one, other in zip(mine[1:], expected[1:]):
         assert np.abs(one - other).max() < 1e-7 * np.abs(other).max()
@@ -282,7 +282,7 @@ def bounded_minimum(matrix, vector, constrained):
     return scipy.optimize.lsq_linear(root, target, (low, np.inf), method="bvls", tol=1e-14).x
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_coefficients_of_either_sign(seed):
     """Host, device and the fallback against bounded least squares; cold and from a wrong set."""
     matrix, vector, constrained = random_system(40, seed, 3)
@@ -379,7 +379,7 @@ def test_nodes_fixed_to_zero():
         for start in (np.ones(n, bool), np.arange(n) % 2 == 0):
             arguments = normal, indices, weights, bands, allowed, start
             value = log_evidence_minus_null(*arguments, positive, S, constrained)
-            device = _on_device(*arguments, constrained, positive=positive, gradient=False, n_determined=S)[0]
+            device = _on_device(*arguments, positive, False, S, constrained)[0]
             assert np.isclose(value, expected, rtol=1e-8) and np.isclose(device, expected, rtol=1e-8)
         mapper, h = uvl.Mapper(indices, weights, n), matrix_from_bands(bands)
         inversion = run_inversion(normal, mapper, h, 0.0, allowed, positive, S, constrained)
@@ -390,7 +390,7 @@ def test_nodes_fixed_to_zero():
         assert np.allclose(either.source, s, rtol=0.0, atol=1e-7 * np.abs(s).max())
 
 
-@pytest.mark.parametrize(("positive", "fixed", "optimised"), list(itertools.product([False, True], repeat=3)))
+@pytest.mark.parametrize(("positive", "fixed", "optimised"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1)])
 def test_best_strength_of_one_block(positive, fixed, optimised):
     """The lambda of one of two meshes beside a light column, against a search over ln E itself."""
     normal = operator()
@@ -472,7 +472,7 @@ def test_mge_is_a_sum_of_gaussians():
     assert np.allclose(lensed, at_pixel * MASK.grid.pixel_area, rtol=1e-12)
 
 
-@pytest.mark.parametrize("finer", [2.0, 3.0, 4.0])
+@pytest.mark.parametrize("finer", [2.0, 4.0])
 def test_point_source_is_the_exact_transform(finer):
     """Visibilities of the column against exp(2 pi i u.x), for pixels `finer` times finer than the longest baseline."""
     rng = np.random.default_rng(0)

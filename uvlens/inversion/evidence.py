@@ -258,7 +258,10 @@ log_evidence_minus_null.defvjp(_forward, _backward)
 def _evaluate(operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, gradient):
     """(value,) or (value, weights_bar, bands_bar), on the host where there is compiled code for it."""
     options = {"positive": positive, "gradient": gradient, "n_determined": n_determined}
-    device = partial(_on_device, **options)
+
+    def device(*arrays):
+        return _on_device(*arrays[:-1], constrained=arrays[-1], **options)
+
     arguments = (operator, indices, weights, bands, allowed, start, constrained)
     if operator.products is None:
         return device(*arguments)
@@ -287,7 +290,7 @@ def _on_host(operator, indices, weights, bands, allowed, start, constrained, pos
 
 
 def _on_device(
-    operator, indices, weights, bands, allowed, start, constrained=None, *, positive, gradient, n_determined=None
+    operator, indices, weights, bands, allowed, start, positive, gradient, n_determined=None, constrained=None
 ):
     if operator.dirty_image.ndim > 1:
         return _channels_on_device(
