@@ -74,7 +74,7 @@ def _points(section, natural):
 
     settings = {
         "kind": section.choice("vertices", list(VERTICES), "overlay"),
-        "n_points": section.integer("n_points", 900, lowest=3),
+        "n_points": section.integer("n_points", 900, lowest=4),
         "zero_edges": section.boolean("zero_edges", False),
         "natural": natural,
     }
@@ -82,8 +82,9 @@ def _points(section, natural):
     for key in ("weight_floor", "weight_power"):
         if section.get(key) is not None:
             settings[key] = section.number(key)
-    if section.get("n_edge") is not None:
-        settings["n_edge"] = section.integer("n_edge", lowest=0)
+    for key in ("n_edge", "seed"):
+        if section.get(key) is not None:
+            settings[key] = section.integer(key, lowest=0)
     section.finish()
     try:
         return VertexSettings(**settings)
