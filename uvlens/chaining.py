@@ -1,8 +1,8 @@
 """What a fit hands to the next model: adapt images, where its source lies, and priors about its lens.
 
-    first  = uvl.fit(uvl.Model(normal, lens, simple_source))
-    second = uvl.Model(normal, first.lens_priors(widen=3.0), uvl.PixelSource(
-        uvl.RectangularMesh(40, 40, *first.source_region()), uvl.AdaptiveBrightness(), adapt=first.adapt_image()))
+first  = uvl.fit(uvl.Model(normal, lens, simple_source))
+second = uvl.Model(normal, first.lens_priors(widen=3.0), uvl.PixelSource(
+    uvl.RectangularMesh(40, 40, *first.source_region()), uvl.AdaptiveBrightness(), adapt=first.adapt_image()))
 """
 
 import jax
