@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .data import check_writable, write
+from .datasection import absolute_item
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .modelfile import ModelFile
@@ -112,9 +113,7 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None):
             **model_file.options,
         )
     note(f"{result.n_evaluations} likelihoods in {result.wall_seconds:.1f} s; writing the results")
-    section = [
-        dict(item, file=str(entry.file.resolve())) for item, entry in zip(model_file.data_items, model_file.data)
-    ]
+    section = [absolute_item(item, model_file.path.parent) for item in model_file.data_items]
     result.save(out, data_section=section, phase_center=model.normal.reduction.phase_center)
     discard(kept)
     report = _report_if_possible(out)

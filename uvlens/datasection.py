@@ -65,6 +65,14 @@ def parse_item(section, folder):
     return (parse_image_entry if is_image else parse_data_entry)(section, folder)
 
 
+def absolute_item(item, folder):
+    """An item of `data:` as it was written, its files by absolute paths: for a model file that is kept elsewhere."""
+    from .imagesection import absolute_files
+
+    file = (folder / Path(item["file"]).expanduser()).resolve()
+    return absolute_files(item, folder) | {"file": str(file)}
+
+
 def parse_data_entry(section, folder):
     """A DataEntry from its section, an ImageEntry of an image (it has `psf:`); nothing is read yet."""
     if is_image_section(section.value):

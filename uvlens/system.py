@@ -30,7 +30,7 @@ from .normal.operator import AbstractNormalOperator
 from .normal.spectral import ProductsAt
 from .reconstruction import Part, Reconstruction
 from .sky import Sky
-from .source import Mapper
+from .source import Mapper, border_of, check_mesh
 from .sourcemodel import STRENGTH_RANGE
 
 
@@ -115,7 +115,14 @@ class FittedSystem(eqx.Module):
             geometry, found = scene.mapped[key]
             return geometry, dict(zip(block.skies, found))
         source, mesh = filled["source"][block.source], block.mesh
+
+        def ray_trace(x, y):
+            return scene.trace(x, y, source.deflection_scale)
+
         rays = [scene.rays(self.grids[k], source.deflection_scale) for k in block.skies]
+        if getattr(mesh, "border", "none") == "relocate":
+            borders = [border_of(self.skies[k].mask) for k in block.skies]
+            rays = [border.relocate(*beta, ray_trace) for border, beta in zip(borders, rays)]
         weights = None
         if self.adapt[number] is not None:
             counts = np.concatenate(
@@ -127,9 +134,7 @@ class FittedSystem(eqx.Module):
         )
         if weights is not None:
             weights = weights.reshape(every_x.shape)
-        geometry = mesh.geometry(
-            every_x, every_y, lambda x, y: scene.trace(x, y, source.deflection_scale), ray_weights=weights
-        )
+        geometry = mesh.geometry(every_x, every_y, ray_trace, ray_weights=weights)
         found = []
         for k, (x, y) in zip(block.skies, rays):
             indices, values = mesh.interpolation(x, y, geometry)
@@ -285,9 +290,11 @@ def fitted_system(skies, numbers, grids, rays, columns):
         columns: Columns.
 
     Raises:
-        InputError: what channels, spectral indices and shared sources cannot do together.
+        InputError: what channels, spectral indices and shared sources cannot do together; more nodes than rays.
     """
     _check_channels(skies, columns)
+    for block in columns.blocks:
+        check_mesh(block.mesh, sum(skies[k].mask.n_pixels for k in block.skies) * rays**2)
     entries = sum(block.mesh.entries(rays) for block in columns.blocks)
     size = SourceSize(columns.n_source, entries + columns.n_source - columns.n_pixels)
     skies = tuple(_with_operator(sky, suited(sky.normal, size)) for sky in skies)
