@@ -24,16 +24,18 @@ def plot_image(one, lens):
     grid = reduction.data_mask.grid
     figure, axes = figure_of(2, 2, 5.0, 4.4)
     seen = np.where(weight > 0.0, data, np.nan)
-    limits = tuple(factor * np.nanpercentile(seen, [_LOWEST, _HIGHEST]))
+    arcs = reduction.predict(one.lensed_source)
+    low, high = np.nanpercentile(seen, [_LOWEST, _HIGHEST])
+    # the light of a lens galaxy is brighter than the arcs by far: the scale is cut off above them
+    limits = (factor * low, factor * min(high, low + 3.0 * max(arcs.max(), 1e-12)))
     name = f"{unit}/pixel"
     show_image(axes[0, 0], factor * data, grid, "data", name, limits=limits)
     show_image(axes[0, 1], factor * model, grid, "model", name, limits=limits)
     unlensed = one.image - one.lensed_source
     if np.any(unlensed):
         left = data - reduction.data_mask.to_image(reduction.predict(unlensed))
-        shown = factor * np.nanpercentile(reduction.predict(one.lensed_source), [_LOWEST, 99.9])
-        title = "data - light of the lens"
-        show_image(axes[1, 0], factor * left, grid, title, name, limits=(min(shown[0], 0.0) - 0.1 * shown[1], shown[1]))
+        left, shown = np.where(weight > 0.0, left, np.nan), factor * np.percentile(arcs, 99.9)
+        show_image(axes[1, 0], factor * left, grid, "data - light of the lens", name, limits=(-0.1 * shown, shown))
     else:
         sky = one.mask.to_image(factor * one.image, outside=np.nan)
         show_image(axes[1, 0], sky, one.mask.grid, "model before the PSF", name)
@@ -45,7 +47,9 @@ def plot_image(one, lens):
     curves = lens_curves(one.mask, lens)
     for axis in (axes[0, 1], axes[1, 0]):
         draw_curves(axis, curves, color="cyan", linewidth=0.9)
-    west, east, south, north = grid.extent
+    mask, half = reduction.data_mask, grid.pixel_scale
+    west, east = mask.x.min() - half, mask.x.max() + half
+    south, north = mask.y.min() - half, mask.y.max() + half
     for axis in axes.flat:
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)

@@ -81,8 +81,8 @@ class Reconstruction:
 
     @property
     def flux_unit(self):
-        """Jy, or the unit of an image."""
-        return getattr(self.reduction, "unit", None) or "Jy"
+        """Jy, or the unit of an image ("unit" where it is not known)."""
+        return (self.reduction.unit or "unit") if self.of_sky.is_image else "Jy"
 
     def source(self, part):
         """s of a Part, shape (S,) [flux per arcsec^2]."""

@@ -51,6 +51,7 @@ class ImagingReduction:
         psf: odd x odd, [row, column] as the image, the middle pixel is no offset.
         name: where the image came from.
         phase_center: (right ascension, declination) in degrees of the sky's origin, or None.
+        unit: of flux, "" where it is not known.
 
     `of` makes one from arrays.
     """
@@ -62,6 +63,7 @@ class ImagingReduction:
     psf: np.ndarray
     name: str = "image"
     phase_center: tuple[float, float] | None = None
+    unit: str = ""
 
     kind = "image"
     n_visibilities = 0
@@ -69,7 +71,7 @@ class ImagingReduction:
     terms = ()
 
     @staticmethod
-    def of(image, noise, psf, mask, weight=None, model_mask=None, name="image", phase_center=None):
+    def of(image, noise, psf, mask, weight=None, model_mask=None, name="image", phase_center=None, unit=""):
         """Reduce an image.
 
         Args:
@@ -80,7 +82,7 @@ class ImagingReduction:
             weight: 1 / sigma^2 by default; 0 leaves a pixel of the mask out.
             model_mask: Mask of the pixels of the model, on the same lattice; default: every pixel from which the
                 PSF carries light into a fitted one, on a larger grid if need be.
-            name, phase_center: see the class.
+            name, phase_center, unit: see the class.
 
         Raises:
             InputError: shapes that differ, a PSF of even size, noise <= 0 or values that are not finite where a pixel
@@ -101,7 +103,7 @@ class ImagingReduction:
         model_mask = blurring_mask(mask, psf) if model_mask is None else model_mask
         _shift(mask.grid, model_mask.grid)
         data = np.where(weight > 0.0, data, 0.0)
-        return ImagingReduction(model_mask, mask, data, weight, psf, name, phase_center)
+        return ImagingReduction(model_mask, mask, data, weight, psf, name, phase_center, unit)
 
     @functools.cached_property
     def frame(self):
@@ -271,6 +273,7 @@ def reduce_image(data, mask, model_mask=None):
         model_mask=model_mask,
         name=data.name,
         phase_center=data.reference_position,
+        unit=data.unit,
     )
 
 

@@ -94,6 +94,7 @@ def _save_image(reduction, path, extra):
         "version": __version__,
         "grids": {name: [grid.pixel_scale, *grid.center] for name, grid in grids.items()},
         "name": reduction.name,
+        "unit": reduction.unit,
         "image_phase_center": reduction.phase_center,
         "hashes": reduction.hashes,
         **extra,
@@ -114,6 +115,7 @@ def _assemble_image(header, arrays):
         *(arrays[name] for name in ("data", "weight", "psf")),
         name=header["name"],
         phase_center=None if center is None else tuple(center),
+        unit=header.get("unit", ""),
     )
 
 
