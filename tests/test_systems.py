@@ -202,3 +202,22 @@ def test_what_does_not_fit_together():
     twice = uvl.PixelSource(uvl.RectangularMesh(7, 7), uvl.Gradient("evidence"))
     with pytest.raises(InputError, match="one pixelised source"):
         uvl.Model(normal, LENS, uvl.Source((twice, twice)))
+
+
+def test_more_nodes_than_rays_are_refused():
+    normal = uvl.normal_operator(observed(), uvl.Mask.disc(0.6, 0.13))
+    with pytest.raises(InputError, match="nodes for .* rays"):
+        uvl.Model(normal, LENS, uvl.PixelSource(uvl.RectangularMesh(40, 40), uvl.Gradient(1.0)), rays=2)
+
+
+def test_rays_are_moved_to_the_border():
+    """A relocated border changes ln E where rays land beyond it, and keeps its gradient exact."""
+    data, mask = observed(), uvl.Mask.disc(1.4, 0.12)
+    lens = [uvl.SIE(uvl.Uniform(0.6, 1.0), 0.1, 0.05, 0.02, -0.01)]
+    values = []
+    for border in ("none", "relocate"):
+        mesh = uvl.RectangularMesh(8, 8, border=border)
+        model = uvl.Model(uvl.normal_operator(data, mask), lens, uvl.PixelSource(mesh, uvl.Gradient(0.5)), rays=2)
+        values.append(float(model.log_evidence_minus_null(jnp.array([0.8]))))
+    assert np.isfinite(values).all() and abs(values[0] - values[1]) > 1e-3
+    check_gradient(model, jnp.array([0.8]))

@@ -39,6 +39,7 @@ def _light(section):
     """(profiles, names of the skies that see each)."""
     items = as_list(section.get("light") or [], section.name("light"))
     names = []
+    items = [dict(item) if isinstance(item, dict) else item for item in items]
     for item in items:
         name = item.pop("sky", ()) if isinstance(item, dict) else ()
         names.append((name,) if isinstance(name, str) else tuple(name))
