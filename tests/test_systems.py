@@ -206,7 +206,7 @@ def test_what_does_not_fit_together():
 
 def test_more_nodes_than_rays_are_refused():
     normal = uvl.normal_operator(observed(), uvl.Mask.disc(0.6, 0.13))
-    with pytest.raises(InputError, match="nodes for .* rays"):
+    with pytest.raises(InputError, match=r"nodes for .* rays"):
         uvl.Model(normal, LENS, uvl.PixelSource(uvl.RectangularMesh(40, 40), uvl.Gradient(1.0)), rays=2)
 
 
