@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
 from click.testing import CliRunner
 
 import uvlens as uvl
@@ -71,3 +72,26 @@ def test_spt0346_is_fitted_by_its_model_file(data_folder, tmp_path, monkeypatch)
     # the published axis ratio's position angle, 70.9 deg East of North, and the shear's
     assert abs(summary["derived"]["lens.mass.0.position_angle"]["median"] - 70.9) < 10.0
     assert abs(summary["derived"]["lens.mass.1.shear_position_angle"]["median"] - 32.1) < 25.0
+
+
+def test_joint_fit_of_two_telescopes():
+    """Ends in its own assertions: errors of the joint fit, and the truth within 4 of them."""
+    subprocess.run([sys.executable, ROOT / "examples" / "joint_alma_hst.py"], check=True, capture_output=True)
+
+
+@pytest.mark.realdata
+def test_slacs0946_is_fitted_by_its_model_file(data_folder, tmp_path, monkeypatch):
+    """HST image with lens light, pixelised source and noise-scaled galaxies: the published Einstein radius, 1.38"."""
+    monkeypatch.setenv("UVLENS_DATA", os.fspath(data_folder))
+    out = tmp_path / "fit"
+    command = ["fit", str(ROOT / "examples" / "slacs0946.yaml"), "--out", str(out)]
+    result = CliRunner().invoke(main, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((out / "summary.json").read_text())
+    assert abs(summary["derived"]["lens.einstein_radius"]["median"] - 1.38) < 0.04
+    assert summary["terms"]["chi_squared"] < summary["n_real_data"]
+    # the first ring: what is left of it is noise
+    residual = fits.getdata(out / "residual_sigma.fits")
+    y, x = 0.05 * (np.indices(residual.shape) - 0.5 * (np.array(residual.shape) - 1)[:, None, None])
+    ring = (np.hypot(x, y) > 0.75) & (np.hypot(x, y) < 1.75) & (residual != 0.0)
+    assert 0.7 < residual[ring].std() < 1.1
