@@ -17,7 +17,6 @@ import numpy as np
 
 from ..errors import InputError
 from .operator import AbstractNormalOperator
-from .products import HostProducts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -160,31 +159,6 @@ class JointNormalOperator(AbstractNormalOperator):
         return [(part, array[a:b]) for part, (a, b) in zip(self.parts, itertools.pairwise(self.edges))]
 
 
-class JointProducts(HostProducts):
-    """Products of the parts on their rows of L.
-
-    Args:
-        parts: HostProducts.
-        sizes: pixels of each.
-    """
-
-    def __init__(self, parts, sizes):
-        self.parts, self.edges = tuple(parts), _edges(sizes)
-
-    def curvature(self, lens, keep):
-        rows = [lens.rows(a, b) for a, b in itertools.pairwise(self.edges)]
-        found = [part.curvature(own, keep) for part, own in zip(self.parts, rows)]
-        total = found[0][0]
-        for curvature, _ in found[1:]:
-            total = total + curvature
-        return total, [(own, kept) for own, (_, kept) in zip(rows, found)]
-
-    def pullback(self, lens, kept, matrix):
-        if kept is None:
-            raise ValueError("pullback of a joint operator needs what its curvature kept")
-        return np.concatenate([part.pullback(own, one, matrix) for part, (own, one) in zip(self.parts, kept)])
-
-
 def joint_operator(parts):
     """The JointNormalOperator of normal operators that see one source, in the order of the rows of L.
 
@@ -199,7 +173,11 @@ def joint_operator(parts):
     choices = [part.choice for part in parts]
     choice = None if all(one is None for one in choices) else "; ".join(one or "by name" for one in choices)
     products = [part.products for part in parts]
-    joined = None if any(one is None for one in products) else JointProducts(products, [p.n_pixels for p in parts])
+    joined = None
+    if all(one is not None for one in products):
+        from .joint_products import JointProducts
+
+        joined = JointProducts(products, _edges(p.n_pixels for p in parts))
     return JointNormalOperator(parts, joined, JointReduction(tuple(part.reduction for part in parts)), choice)
 
 
