@@ -79,7 +79,7 @@ def test_unit_cube_normal_and_physical_agree():
         (uvl.LogUniform(0.1, 10.0), scipy.stats.loguniform(0.1, 10.0)),
         (uvl.TruncNormal(0.0, 1.0, -0.5, 2.0), scipy.stats.truncnorm(-0.5, 2.0)),
     ],
-    ids=str,
+    ids=["uniform", "normal", "lognormal", "loguniform", "truncnormal"],
 )
 def test_priors_equal_scipy(prior, scipy_prior):
     u = np.linspace(0.01, 0.99, 9)

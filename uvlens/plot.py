@@ -110,7 +110,7 @@ def plot_dirty(one, lens):
 
 def lens_curves(mask, lens, nodes=400):
     """Critical curves inside the box of the mask."""
-    west, east, south, north = mask.grid.extent
+    west, east, south, north = boxed(mask).extent
     # an irrational number of cells keeps nodes off the singular centres of profiles
     x = np.linspace(west, east, nodes) + 0.37 * (east - west) / nodes
     y = np.linspace(south, north, nodes) + 0.37 * (north - south) / nodes
@@ -142,19 +142,33 @@ def plot_source(one, part, lens):
 
 
 def plot_image_plane(one, lens):
-    """Model sky with critical curves, and the magnification."""
+    """Model sky with critical curves (without the light in front of the lens), and the magnification."""
     mask, (factor, unit) = one.mask, display_unit(one)
+    box = boxed(mask)
     figure, axes = figure_of(2, 1, 5.0, 4.4)
-    image = mask.to_image(factor * one.image / mask.grid.pixel_area, outside=np.nan)
-    show_image(axes[0, 0], image, mask.grid, "model sky and critical curves", f"{unit}/arcsec$^2$")
-    curves = lens_curves(one.mask, lens)
-    draw_curves(axes[0, 0], curves, color="cyan", linewidth=0.9)
-    fine = PixelGrid((300, 300), (mask.grid.extent[1] - mask.grid.extent[0]) / 300, mask.grid.center)
+    image = mask.to_image(factor * one.lensed_source / mask.grid.pixel_area, outside=np.nan)
+    title = "model sky" if one.lensed_source is one.image else "lensed source"
+    show_image(axes[0, 0], image, mask.grid, f"{title} and critical curves", f"{unit}/arcsec$^2$")
+    draw_curves(axes[0, 0], lens_curves(mask, lens), color="cyan", linewidth=0.9)
+    fine = PixelGrid((300, 300), max(box.shape) * box.pixel_scale / 300, box.center)
     x, y = fine.coordinates()
     magnification = 1.0 / np.abs(np.asarray(lens.inverse_magnification(x, y)))
     levels = np.log10(np.clip(magnification, 0.1, 100.0))
     show_image(axes[0, 1], levels, fine, "magnification", "log$_{10}$ |$\\mu$|", limits=(-1.0, 2.0), cmap="viridis")
+    west, east, south, north = box.extent
+    axes[0, 0].set_xlim(east, west)
+    axes[0, 0].set_ylim(south, north)
     return figure
+
+
+def boxed(mask):
+    """The part of a mask's grid that its pixels fill."""
+    (top, bottom), (left, right) = ((n.min(), n.max()) for n in (mask.rows, mask.columns))
+    middle = (
+        0.5 * (mask.grid.x_axis[left] + mask.grid.x_axis[right]),
+        0.5 * (mask.grid.y_axis[top] + mask.grid.y_axis[bottom]),
+    )
+    return PixelGrid((int(bottom - top) + 1, int(right - left) + 1), mask.grid.pixel_scale, middle)
 
 
 def plot_uv_distance(one, bins=24):

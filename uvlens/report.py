@@ -204,7 +204,7 @@ def _page(directory, summary, figures, paths, truth):
     evidence = s["log_evidence"] if s["log_evidence"] is not None else s["max_log_evidence"]
     name = "ln Z of the model" if s["log_evidence"] is not None else "ln E at the best fit"
     facts = {
-        "visibilities": f"{s['n_visibilities']:,}",
+        **({"visibilities": f"{s['n_visibilities']:,}"} if s["n_visibilities"] else {}),
         "chi squared / real numbers": f"{terms['chi_squared']:,.1f} / {n_real:,}",
         "source parameters measured": f"{gamma:.1f} of {n_source:,}",
         name: f"{evidence:,.2f}",
