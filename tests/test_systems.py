@@ -8,6 +8,7 @@ import reference
 
 import uvlens as uvl
 from uvlens.errors import InputError
+from uvlens.oversampling import OverSampling
 from uvlens.sky import Sky
 
 LENS = [uvl.SIE(0.8, 0.1, 0.05, 0.02, -0.01), uvl.Shear(0.03, -0.02)]
@@ -146,7 +147,7 @@ def test_an_image_with_pixels_lens_light_and_sky_level():
     mesh = uvl.RectangularMesh(8, 8, extent=0.7)
     light = uvl.MGE(n_gaussians=3, sigma_min=0.1, sigma_max=0.5, e1=uvl.Normal(0.1, 0.1), e2=0.0)
     lens = uvl.LensPlane(LENS, light=[light])
-    sky = Sky(hst, light=(uvl.Background(),))
+    sky = Sky(hst, light=(uvl.Background(),), over_sampling=OverSampling((3,)))
     model = uvl.Model(sky, lens, uvl.PixelSource(mesh, uvl.Gradient(0.3)), rays=3)
     vector = jnp.array([0.12])
     matrix, geometry = lensing_matrix(mesh, hst.mask, 3, lens)
@@ -221,3 +222,24 @@ def test_rays_are_moved_to_the_border():
         values.append(float(model.log_evidence_minus_null(jnp.array([0.8]))))
     assert np.isfinite(values).all() and abs(values[0] - values[1]) > 1e-3
     check_gradient(model, jnp.array([0.8]))
+
+
+def test_images_sample_the_light_of_the_lens_where_it_is_steep():
+    """Without a word about it an image gets 32 x 32 sub-pixels about the centre of the light, others their rays."""
+    imaging = pictured()
+    hst = uvl.normal_operator(imaging, imaging.mask(np.hypot(*imaging.grid.coordinates()) < 1.0))
+    light = uvl.Sersic(flux="linear", R_sersic=0.4, n_sersic=4.0, center_x=uvl.Normal(0.1, 0.01))
+    model = uvl.Model(
+        hst, uvl.LensPlane(LENS, light=[light]), uvl.PixelSource(uvl.RectangularMesh(6, 6), uvl.Gradient(1.0))
+    )
+    sampling = model.skies[0].over_sampling
+    assert sampling.centers == ((0.1, 0.0),) and sampling.sizes[0] == 32
+    alma = uvl.normal_operator(observed(), uvl.Mask.disc(1.2, 0.13))
+    assert (
+        uvl.Model(
+            alma, uvl.LensPlane(LENS, light=[light]), uvl.PixelSource(uvl.RectangularMesh(6, 6), uvl.Gradient(1.0))
+        )
+        .skies[0]
+        .over_sampling
+        is None
+    )

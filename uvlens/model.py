@@ -87,6 +87,8 @@ class Model(eqx.Module):
         self.components = {"lens": lens, "source": stated if is_list else stated[0]}
         self.parameters = Parameters(self.components)
         self.positions = positions
+        centers = _light_centers(self.parameters.fill(self.parameters.median())["lens"])
+        skies = [sky.over_sampled(centers) for sky in skies]
         self.grids, numbers = _grids(skies, rays)
         self.systems = tuple(
             fitted_system(
@@ -206,6 +208,12 @@ class Model(eqx.Module):
         """(inversion, geometry) of the first channel of the first sky: the source in Jy/arcsec^2 on its mesh."""
         first = self.inversions(vector)[0]
         return first.inversion, first.geometry
+
+
+def _light_centers(lens):
+    """Where the light of the lens is steep, the parameters at their medians."""
+    found = [(float(one.center_x), float(one.center_y)) for one in lens.light if hasattr(one, "center_x")]
+    return tuple(dict.fromkeys(found))
 
 
 def _grids(skies, rays):

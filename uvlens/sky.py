@@ -8,6 +8,7 @@ from .errors import InputError
 from .normal import SharedChannels
 from .normal.operator import AbstractNormalOperator
 from .normal.spectral import SpectralReduction
+from .oversampling import around
 
 
 class Sky(eqx.Module):
@@ -24,7 +25,8 @@ class Sky(eqx.Module):
         law: (alpha, nu_0) of an index that is in the sums of `normal`, or None.
         light: light profiles in front of the lens that this sky alone sees (the sky level of an image).
         rays: rays per side of a pixel, None for those of the model.
-        over_sampling: OverSampling of light profiles, None for the rays of the pixels.
+        over_sampling: OverSampling of light profiles; None: the rays of the pixels, of images `around` the centres of
+            the light of the lens.
     """
 
     normal: AbstractNormalOperator
@@ -62,6 +64,13 @@ class Sky(eqx.Module):
         """The same Sky with other sources."""
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return self if sources == self.sources else Sky(**own | {"sources": sources})
+
+    def over_sampled(self, centers):
+        """The same Sky; an image that says nothing of it gets more sub-pixels of light profiles about `centers`."""
+        if self.over_sampling is not None or not self.is_image or not centers:
+            return self
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Sky(**own | {"over_sampling": around(centers, self.mask.grid.pixel_scale)})
 
     @property
     def n_channels(self):

@@ -57,4 +57,7 @@ def _said(over_sampling):
 def _heard(said):
     from .oversampling import OverSampling
 
-    return None if said is None else OverSampling(**said)
+    if said is None:
+        return None
+    centers = tuple(tuple(center) for center in said["centers"])
+    return OverSampling(tuple(said["sizes"]), tuple(said["radii"]), centers)
