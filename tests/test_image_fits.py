@@ -171,3 +171,40 @@ def test_noise_scaling_removes_the_bias_of_a_contaminating_galaxy(scaled):
         assert error < 0.004
     else:
         assert error > 0.006 and error > 4.0 * theta_E["std"]
+
+
+def negative_noise(folder):
+    noise = fits.getdata(folder / "hst" / "noise.fits").copy()
+    noise[20:22, 20:22] = -1.0
+    fits.writeto(folder / "wrong_noise.fits", noise, fits.getheader(folder / "hst" / "noise.fits"), overwrite=True)
+    return {"noise": "wrong_noise.fits"}
+
+
+def even_psf(folder):
+    fits.writeto(folder / "wrong_psf.fits", np.ones((4, 4)) / 16.0, overwrite=True)
+    return {"psf": "wrong_psf.fits"}
+
+
+def other_mask(folder):
+    fits.writeto(folder / "wrong_mask.fits", np.ones((7, 9)), overwrite=True)
+    return {"mask": {"fits": "wrong_mask.fits"}}
+
+
+@pytest.mark.parametrize(
+    ("make", "mesh", "words"),
+    [
+        (negative_noise, None, "noise is zero or negative in 4"),
+        (even_psf, None, "psf"),
+        (other_mask, None, "7 x 9"),
+        (lambda folder: {"mask": {"disc": {"radius": 0.5}}, "rays": 1}, [40, 40], "nodes for"),
+    ],
+)
+def test_bad_input_gets_one_line(folder, make, mesh, words):
+    content = MODEL | {"data": [MODEL["data"][0] | make(folder)]}
+    if mesh is not None:
+        pixels = MODEL["source"]["pixels"]
+        content |= {"source": {"pixels": pixels | {"mesh": pixels["mesh"] | {"shape": mesh}}}}
+    (folder / "wrong.yaml").write_text(yaml.safe_dump(content))
+    result = CliRunner().invoke(main, ["evaluate", str(folder / "wrong.yaml")])
+    last = result.stderr.strip().splitlines()[-1]
+    assert result.exit_code == 2 and last.startswith("uvlens:") and words in last.lower().replace("(7, 9)", "7 x 9")
