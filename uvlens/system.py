@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from .columns import Columns
+from .entries import assembled, stacked, traced_block
 from .errors import InputError
 from .inversion import (
     best_coefficient,
@@ -24,13 +25,12 @@ from .inversion import (
     run_inversion,
     spectral_evidence_minus_null,
 )
-from .light import column_entries, light_columns
 from .normal import SourceSize, joint_operator, operator_from_reduction, suited
 from .normal.operator import AbstractNormalOperator
 from .normal.spectral import ProductsAt
 from .reconstruction import Part, Reconstruction
 from .sky import Sky
-from .source import Mapper, border_of, check_mesh
+from .source import Mapper, check_mesh
 from .sourcemodel import STRENGTH_RANGE
 
 
@@ -99,8 +99,8 @@ class FittedSystem(eqx.Module):
 
     def problem(self, filled, scene):
         """The Problem at components filled with numbers, rays traced by a Scene."""
-        traced = [self._trace(b, block, filled, scene) for b, block in enumerate(self.columns.blocks)]
-        mapper = self._assemble(filled, scene, [entries for _, entries in traced])
+        traced = [traced_block(self, b, block, filled, scene) for b, block in enumerate(self.columns.blocks)]
+        mapper = assembled(self, filled, scene, [entries for _, entries in traced])
         geometries = tuple(geometry for geometry, _ in traced)
         index = None
         if self.products_at is not None:
@@ -108,78 +108,12 @@ class FittedSystem(eqx.Module):
         prior, log_det, strengths = self._prior(filled, traced, mapper)
         return Problem(mapper, geometries, prior, log_det, strengths, index)
 
-    def _trace(self, number, block, filled, scene):
-        """(geometry, {sky: (indices, weights)}) of a block; source in flux per arcsec^2."""
-        key = (block.source, block.part, tuple(self.grids[k] for k in block.skies))
-        if key in scene.mapped:
-            geometry, found = scene.mapped[key]
-            return geometry, dict(zip(block.skies, found))
-        source, mesh = filled["source"][block.source], block.mesh
-
-        def ray_trace(x, y):
-            return scene.trace(x, y, source.deflection_scale)
-
-        rays = [scene.rays(self.grids[k], source.deflection_scale) for k in block.skies]
-        if getattr(mesh, "border", "none") == "relocate":
-            borders = [border_of(self.skies[k].mask) for k in block.skies]
-            rays = [border.relocate(*beta, ray_trace) for border, beta in zip(borders, rays)]
-        weights = None
-        if self.adapt[number] is not None:
-            counts = np.concatenate(
-                [np.full(self.skies[k].mask.n_pixels, r[0].shape[1]) for k, r in zip(block.skies, rays)]
-            )
-            weights = jnp.repeat(self.adapt[number], counts, total_repeat_length=int(counts.sum()))
-        every_x, every_y = (
-            rays[0] if len(rays) == 1 else (jnp.concatenate([one[i].ravel() for one in rays]) for i in range(2))
-        )
-        if weights is not None:
-            weights = weights.reshape(every_x.shape)
-        geometry = mesh.geometry(every_x, every_y, ray_trace, ray_weights=weights)
-        found = []
-        for k, (x, y) in zip(block.skies, rays):
-            indices, values = mesh.interpolation(x, y, geometry)
-            area = self.skies[k].mask.grid.pixel_area / x.shape[1] * _colour(source, self.skies[k])
-            found.append((indices.reshape(len(x), -1), values.reshape(len(x), -1) * area))
-        scene.mapped[key] = geometry, found
-        return geometry, dict(zip(block.skies, found))
-
-    def _assemble(self, filled, scene, entries):
-        """L of all blocks and amplitudes."""
-        rows = []
-        for k, sky in enumerate(self.skies):
-            parts = [
-                (found[k][0] + block.first, found[k][1])
-                for block, found in zip(self.columns.blocks, entries)
-                if k in block.skies
-            ]
-            for one in self.columns.amplitudes:
-                if one.sky == k:
-                    parts.append(self._light_entries(one, sky, filled, scene))
-            rows.append([jnp.concatenate(list(arrays), axis=1) for arrays in zip(*parts)])
-        indices, weights = _stacked(rows)
-        return Mapper(indices, weights, self.columns.n_source)
-
-    def _light_entries(self, one, sky, filled, scene):
-        """(indices, weights), shape (N, n), of the columns of a light profile of unit flux."""
-        profile, colour = one.component(filled, self.skies), 1.0
-        x, y, pixel, weight = sub_pixels(sky, scene.grids[self.grids[one.sky]])
-        if isinstance(one.place, int):
-            source = filled["source"][one.place]
-            colour, scale = _colour(source, sky), source.deflection_scale
-            if sky.over_sampling is None:
-                x, y = (beta.ravel() for beta in scene.rays(self.grids[one.sky], scale))
-            else:
-                x, y = scene.trace(x, y, scale)
-        area, lensed = sky.mask.grid.pixel_area, isinstance(one.place, int)
-        images = light_columns([profile], x, y, pixel, weight, sky.mask.n_pixels, area, lensed)
-        return column_entries(images * colour, one.first)
-
     def _prior(self, filled, traced, mapper):
         """(H, ln det H, strengths): of the blocks, and of amplitudes that have a prior."""
         matrices, log_det, strengths, free = [], 0.0, [], None
         for number, (block, (geometry, found)) in enumerate(zip(self.columns.blocks, traced)):
             regularization = filled["source"][block.source].parts[block.part].regularization
-            own = Mapper(*_stacked([found[k] for k in block.skies]), block.mesh.n_source)
+            own = Mapper(*stacked([found[k] for k in block.skies]), block.mesh.n_source)
             prior = regularization.prior(block.mesh, geometry, self.reduction.resolution_area, own, self.adapt[number])
             scale = self.coefficient(regularization.strength)
             if block.maximised:
@@ -310,29 +244,6 @@ def fitted_system(skies, numbers, grids, rays, columns):
         columns,
         None if spectral is None else ProductsAt(spectral, size),
     )
-
-
-def sub_pixels(sky, rays):
-    """(x, y, pixel, weight) of the positions at which light profiles are evaluated, each of shape (M,)."""
-    if sky.over_sampling is not None:
-        grid = sky.over_sampling.sub_grid(sky.mask)
-        return grid.x, grid.y, grid.pixel, grid.weight
-    n_pixels, n_rays = rays[0].shape
-    pixel = jnp.repeat(jnp.arange(n_pixels), n_rays)
-    return rays[0].ravel(), rays[1].ravel(), pixel, jnp.full(n_pixels * n_rays, 1.0 / n_rays)
-
-
-def _stacked(rows):
-    """Entries (indices, weights) of several members, one below the other, padded to the same width."""
-    if len(rows) == 1:
-        return rows[0]
-    width = max(indices.shape[1] for indices, _ in rows)
-    padded = [[jnp.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in pair] for pair in rows]
-    return tuple(jnp.concatenate(list(arrays)) for arrays in zip(*padded))
-
-
-def _colour(source, sky):
-    return source.colour.get(sky.name, 1.0) if source.shared else 1.0
 
 
 def _adapt_rows(block, skies):
