@@ -126,6 +126,7 @@ def test_the_folder_rebuilds_its_report_and_its_evidence(fitted):
     assert CliRunner().invoke(main, ["report", str(out)], catch_exceptions=False).exit_code == 0
     assert (out / "report.html").exists()
     again = CliRunner().invoke(main, ["evaluate", str(out / "best_fit.yaml"), "--json"], catch_exceptions=False)
+    assert again.exit_code == 0, again.output
     assert np.isclose(json.loads(again.stdout)["log_evidence"], summary["max_log_evidence"], rtol=1e-9)
 
 

@@ -9,7 +9,7 @@ from .lens import MASS_PROFILES
 from .light import LINEAR_PROFILES, Linear
 from .parse_mesh import mesh_section
 from .parse_regularization import regularization_section
-from .products import mask_section
+from .products import mask_section, stated_mask
 
 
 def best_fit_content(result, data_section=None):
@@ -18,11 +18,11 @@ def best_fit_content(result, data_section=None):
     filled = model.parameters.fill(jnp.asarray(result.best_vector))
     lens, sources = filled["lens"], filled["source"]
     content = {} if data_section is None else {"data": data_section}
-    normal = model.normal
-    plane = {"rays": round(np.sqrt(model.n_rays)), "pixel_window": normal.reduction.pixel_window}
-    mask = mask_section(normal.mask)
+    stated = stated_mask(model.skies)
+    plane = {"rays": round(np.sqrt(model.n_rays)), "pixel_window": model.normal.reduction.pixel_window}
+    mask = mask_section(stated)
     if "fits" not in mask["mask"]:
-        plane |= {"pixel_scale": normal.mask.grid.pixel_scale, "center": list(normal.mask.grid.center)}
+        plane |= {"pixel_scale": stated.grid.pixel_scale, "center": list(stated.grid.center)}
     content["image_plane"] = plane | mask
     if model.positions is not None:
         content["positions"] = {

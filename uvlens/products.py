@@ -28,6 +28,9 @@ def write_fits_products(found, directory, phase_center=None):
     """
     directory = Path(directory)
     groups, labels = by_sky(found), part_labels(found)
+    stated = stated_mask([one.of_sky for one in found])
+    if "fits" in mask_section(stated)["mask"]:
+        write_image(directory / "mask.fits", stated.kept.astype(np.int16), stated.grid, phase_center=phase_center)
     for name, members in groups.items():
         suffix = file_suffix((name or "sky") if len(groups) > 1 else "")
         first, mask = members[0], members[0].mask
@@ -60,8 +63,6 @@ def write_fits_products(found, directory, phase_center=None):
         else:
             residuals = [mask.to_image(one.dirty_residual) for one in members]
         write("residual", residuals, mask.grid, "Jy/beam", beam=synthesized_beam(u, v, weight))
-        if "fits" in mask_section(mask)["mask"] and first.sky == 0:
-            write_image(directory / "mask.fits", mask.kept.astype(np.int16), mask.grid, phase_center=phase_center)
 
 
 def _write_image_residuals(one, write, unit):
@@ -71,6 +72,12 @@ def _write_image_residuals(one, write, unit):
     write("model_image", [mask.to_image(model)], mask.grid, f"{unit}/pixel")
     write("residual", [mask.to_image(left)], mask.grid, f"{unit}/pixel")
     write("residual_sigma", [mask.to_image(left * np.sqrt(reduction.weight))], mask.grid, "sigma")
+
+
+def stated_mask(skies):
+    """The Mask that `image_plane:` stands for: that of the first visibilities, or the fitted pixels of an image."""
+    sky = next((one for one in skies if not one.is_image), skies[0])
+    return sky.reduction.data_mask if sky.is_image else sky.mask
 
 
 def mask_section(mask):

@@ -273,7 +273,7 @@ def reduce_image(data, mask, model_mask=None):
         model_mask=model_mask,
         name=data.name,
         phase_center=data.reference_position,
-        unit=data.unit,
+        unit=getattr(data, "unit", ""),
     )
 
 
