@@ -23,7 +23,7 @@ import uvlens as uvl
 from uvlens import memory
 from uvlens.benchmark import LENS, machine, simulated_visibilities
 from uvlens.inversion.evidence import _on_device
-from uvlens.normal import operator_from_reduction, reduce
+from uvlens.normal import SourceSize, operator_from_reduction, reduce
 
 VECTOR = jnp.array([1.0, 0.1, 0.05, 0.03, 0.02, 1e-2])
 
@@ -35,7 +35,7 @@ def device_likelihood(model):
         mapper, bands, log_det = model.linear_problem(vector)
         everywhere = jnp.ones(model.n_source, bool)
         arguments = (model.normal, mapper.indices, mapper.weights, bands, everywhere, everywhere)
-        return _on_device(*arguments, positive=model.pixel_source.positive, gradient=False)[0] + 0.5 * log_det
+        return _on_device(*arguments, positive=model.is_positive, gradient=False)[0] + 0.5 * log_det
 
     return likelihood
 
@@ -90,7 +90,9 @@ def main():
                 "positive": positive,
                 "gradient": gradient,
                 "batch": batch,
-                "memory": memory.estimate(reduction, mesh, 1, method, normal.rank or 0, gradient, batch),
+                "memory": memory.estimate(
+                    reduction, SourceSize(mesh.n_source, mesh.entries(1)), 1, method, normal.rank or 0, gradient, batch
+                ),
             }
             try:
                 seconds, first_call, value = measure(model, batch, gradient, calls)

@@ -97,7 +97,7 @@ def floor(model, lens):
     reduction, s = model.normal.reduction, model.n_source
     touched = _touched(reduction, lens)
     m, reach = reduction.n_real_data, np.count_nonzero(reduction.psf)
-    entries = len(lens.source)
+    entries, mapper_entries = len(lens.source), lens.slot.size
     return {
         "source_pixels_seen": round(float(np.mean(touched)), 1),
         "operations": {
@@ -107,7 +107,7 @@ def floor(model, lens):
             "inverse": s**3 / 3,
             "pullback": float(np.sum(touched**2)) + entries * reach * m / len(lens.row_start),
         },
-        "bytes": {"mapper": 12 * model.rays_x.size * model.pixel_source.mesh.entries_per_ray, "curvature": 8 * s * s},
+        "bytes": {"mapper": 12 * mapper_entries, "curvature": 8 * s * s},
     }
 
 
