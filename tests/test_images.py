@@ -791,3 +791,14 @@ def test_hst_image_of_j0946_is_read(data_folder):
     design = np.stack([np.ones(good.sum()), np.maximum(image.data[good], 0.0)], axis=1)
     (variance, slope), *_ = np.linalg.lstsq(design, image.noise[good] ** 2)
     assert np.sqrt(variance) == pytest.approx(0.011, rel=0.05) and 1.0 / slope == pytest.approx(2066.0, rel=0.05)
+
+
+def test_a_mask_scales_the_noise_of_an_image():
+    """Mask.noise_scaling is Imaging.scale_noise of the same pixels."""
+    imaging = uvl.observe_image(
+        lambda x, y: 0.0 * x, 0.1, (12, 14), psf=0.2, exposure_time=1.0, background_rms=1.0, seed=1
+    )
+    kept = np.zeros(imaging.grid.shape, bool)
+    kept[3:5, 7:10] = True
+    scaled = uvl.Mask(imaging.grid, kept).noise_scaling(imaging)
+    assert np.array_equal(scaled.weight == 0.0, kept) and np.array_equal(scaled.data, imaging.data)

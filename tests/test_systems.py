@@ -243,3 +243,22 @@ def test_images_sample_the_light_of_the_lens_where_it_is_steep():
         .over_sampling
         is None
     )
+
+
+def test_the_strength_of_the_evidence_beside_amplitudes():
+    """With light of the lens in the system, ln E is largest at the strength that is found."""
+    imaging = pictured()
+    hst = uvl.normal_operator(imaging, imaging.mask(np.hypot(*imaging.grid.coordinates()) < 1.25))
+    lens = uvl.LensPlane(LENS, light=[uvl.Gaussian(flux="linear", sigma=0.3)])
+
+    def model(strength):
+        return uvl.Model(
+            hst, lens, uvl.PixelSource(uvl.RectangularMesh(8, 8, extent=0.7), uvl.Gradient(strength), True), 2
+        )
+
+    nothing = jnp.zeros(0)
+    found = float(model("evidence").strength(nothing))
+    around = model(uvl.LogUniform(1e-6, 1e6))
+    values = [float(around.log_evidence_minus_null(jnp.array([found * f]))) for f in (0.8, 1.0, 1.25)]
+    assert values[1] > max(values[0], values[2])
+    assert np.isclose(float(model("evidence").log_evidence_minus_null(nothing)), values[1], atol=1e-6)

@@ -210,6 +210,13 @@ class Mask:
         )
         return Mask(PixelGrid(kept.shape, scale, center), kept)
 
+    def noise_scaling(self, imaging):
+        """An Imaging whose pixels inside this mask carry weight 0, as with infinite noise: contaminating galaxies.
+
+        They stay in the model (see `Imaging.scale_noise`).
+        """
+        return imaging.scale_noise(self)
+
     def to_image(self, slim, outside=0.0):
         """A slim vector (N,) as an image of `grid.shape`, `outside` elsewhere."""
         image = np.full(self.grid.shape, outside, dtype=np.asarray(slim).dtype)

@@ -220,13 +220,18 @@ def plot_residual_histogram(one):
     _, _, vis, weight = all_cells(one.reduction)
     residual = (vis - np.concatenate(model_cells(one))) * np.sqrt(weight)
     values = np.concatenate([residual.real, residual.imag])
+    return histogram_of_residuals(values, "real numbers", "(data - model) / error, uv cells")
+
+
+def histogram_of_residuals(values, what, label):
+    """Residuals over their errors, against a unit normal; `what` they are, and the label of the axis."""
     figure, axes = figure_of(1, 1, 5.0, 3.6)
     axis = axes[0, 0]
     edges = np.linspace(-5.0, 5.0, 61)
-    axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} real numbers")
+    axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} {what}")
     x = np.linspace(-5.0, 5.0, 300)
     axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi), color=MODEL_COLOR, lw=1.6, label="unit normal")
-    axis.set_xlabel("(data - model) / error, uv cells")
+    axis.set_xlabel(label)
     axis.set_ylabel("density")
     axis.set_title(f"mean {values.mean():+.3f}, standard deviation {values.std():.3f}", fontsize=10)
     axis.legend(frameon=False, fontsize=8)

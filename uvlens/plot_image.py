@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .plot import DATA_COLOR, DIVERGING, MODEL_COLOR, display_unit, draw_curves, figure_of, lens_curves, show_image
+from .plot import DIVERGING, display_unit, draw_curves, figure_of, histogram_of_residuals, lens_curves, show_image
 
 _LOWEST, _HIGHEST = 2.0, 99.7
 """Percentiles between which brightness is drawn."""
@@ -61,14 +61,4 @@ def plot_image_histogram(one):
     data, model, weight = _image(one)
     chosen = weight > 0.0
     values = ((data - model)[chosen]) * np.sqrt(weight[chosen])
-    figure, axes = figure_of(1, 1, 5.0, 3.6)
-    axis = axes[0, 0]
-    edges = np.linspace(-5.0, 5.0, 61)
-    axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} pixels")
-    x = np.linspace(-5.0, 5.0, 300)
-    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi), color=MODEL_COLOR, lw=1.6, label="unit normal")
-    axis.set_xlabel("(data - model) / error")
-    axis.set_ylabel("density")
-    axis.set_title(f"mean {values.mean():+.3f}, standard deviation {values.std():.3f}", fontsize=10)
-    axis.legend(frameon=False, fontsize=8)
-    return figure
+    return histogram_of_residuals(values, "pixels", "(data - model) / error")

@@ -266,6 +266,8 @@ def _check_channels(skies, columns):
         raise InputError("channels that share a curvature matrix have one strength: a number, a prior or auto")
     if maximised and skies[0].spectral is not None:
         raise InputError("a source with a spectral index has one strength: a number, a prior or auto")
+    if skies[0].n_channels > 1 and any(one.profile.flux.sigma is not None for one in columns.amplitudes):
+        raise InputError("amplitude_sigma is of one channel: leave it out where channels share a curvature matrix")
     if len(skies) > 1 and any(sky.n_channels > 1 or sky.spectral is not None for sky in skies):
         raise InputError("a source that skies share needs skies with one channel and no spectral index")
     if skies[0].spectral is not None and (columns.amplitudes or len(columns.blocks) > 1):

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from ..errors import InputError
 from .density import covered_range, cumulative_density
-from .mesh import AbstractMesh, check_lattice, lattice_allowed
+from .mesh import AbstractLattice, check_lattice
 from .splines import continued, knots_axis, outer_product
 
 DENSITIES = ("rays", "brightness")
@@ -33,7 +33,7 @@ class AdaptiveGeometry(NamedTuple):
     y_knots: Float[Array, " rows"]
 
 
-class AdaptiveMesh(AbstractMesh):
+class AdaptiveMesh(AbstractLattice):
     """rows x columns nodes on a lattice whose rows and columns crowd where the rays do.
 
     Args:
@@ -65,26 +65,6 @@ class AdaptiveMesh(AbstractMesh):
             raise InputError(f"mesh density must be {' or '.join(DENSITIES)}, got {self.density!r}")
         if not 0.01 <= self.floor <= 1.0:
             raise InputError(f"mesh floor must lie between 0.01 and 1, got {self.floor}")
-
-    @property
-    def shape(self):
-        """(rows, columns)."""
-        return self.rows, self.columns
-
-    @property
-    def n_source(self):
-        """S = rows x columns."""
-        return self.rows * self.columns
-
-    @property
-    def allowed(self):
-        """Boolean, shape (S,): False on the edges if these are fixed to zero."""
-        return lattice_allowed(self.shape, self.zero_edges)
-
-    @property
-    def entries_per_ray(self):
-        """P of one ray: 4 or 16."""
-        return 16 if self.basis == "spline" else 4
 
     def entries(self, rays):
         """About how many nodes an image pixel sees: more than on a uniform lattice, cells are small where rays are."""
@@ -122,12 +102,6 @@ class AdaptiveMesh(AbstractMesh):
             return continued(knots, 1)
         knots = continued(knots, 2)
         return (knots[:-2] + knots[1:-1] + knots[2:]) / 3.0
-
-    def node_positions(self, geometry):
-        """(x, y) of the nodes, each of shape (S,) [arcsec]."""
-        y, x = self.axes(geometry)
-        grid_x, grid_y = jnp.meshgrid(x[1:-1], y[1:-1])
-        return grid_x.ravel(), grid_y.ravel()
 
     def node_areas(self, geometry):
         """Integral of each node's product of splines, shape (S,) [arcsec^2]."""

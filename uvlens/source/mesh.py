@@ -10,6 +10,7 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
@@ -66,6 +67,48 @@ class AbstractMesh(eqx.Module):
         """(West, East, South, North) of a picture of the mesh [arcsec]."""
 
 
+class AbstractLattice(AbstractMesh):
+    """A mesh whose nodes are the products of two axes, rows towards North and columns towards East."""
+
+    rows: eqx.AbstractVar[int]
+    columns: eqx.AbstractVar[int]
+    basis: eqx.AbstractVar[str]
+    zero_edges: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def axes(self, geometry) -> tuple[Any, Any]:
+        """(y, x) of the nodes with one ghost node beyond each end, shapes (rows + 2,), (columns + 2,) [arcsec]."""
+
+    @property
+    def shape(self):
+        """(rows, columns)."""
+        return self.rows, self.columns
+
+    @property
+    def n_source(self):
+        """S = rows x columns."""
+        return self.rows * self.columns
+
+    @property
+    def allowed(self):
+        """Boolean, shape (S,): all nodes, or those that are not on the outermost rows and columns (`zero_edges`)."""
+        allowed = np.ones(self.shape, bool)
+        if self.zero_edges:
+            allowed[[0, -1], :] = allowed[:, [0, -1]] = False
+        return allowed.ravel()
+
+    @property
+    def entries_per_ray(self):
+        """P of one ray: 4 or 16."""
+        return 16 if self.basis == "spline" else 4
+
+    def node_positions(self, geometry):
+        """(x, y) of the nodes, each of shape (S,) [arcsec]."""
+        y, x = self.axes(geometry)
+        grid_x, grid_y = jnp.meshgrid(x[1:-1], y[1:-1])
+        return grid_x.ravel(), grid_y.ravel()
+
+
 def check_mesh(mesh, n_rays):
     """The mesh, if `n_rays` traced rays can hold it.
 
@@ -96,11 +139,3 @@ def check_lattice(mesh):
         raise InputError(f"mesh border must be {' or '.join(BORDERS)}, got {mesh.border!r}")
     if not 0.5 < mesh.cover <= 1.0:
         raise InputError(f"mesh cover is a share of the rays, above 0.5 and at most 1, got {mesh.cover}")
-
-
-def lattice_allowed(shape, zero_edges):
-    """Boolean, shape (S,): all nodes, or those that are not on the outermost rows and columns."""
-    allowed = np.ones(shape, bool)
-    if zero_edges:
-        allowed[[0, -1], :] = allowed[:, [0, -1]] = False
-    return allowed.ravel()

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from ..errors import InputError
 from .density import covered_range
-from .mesh import AbstractMesh, check_lattice, lattice_allowed
+from .mesh import AbstractLattice, check_lattice
 from .splines import outer_product, uniform_axis
 
 
@@ -26,7 +26,7 @@ class MeshGeometry(NamedTuple):
     spacing: Array | float
 
 
-class RectangularMesh(AbstractMesh):
+class RectangularMesh(AbstractLattice):
     """rows x columns nodes on a square lattice.
 
     Args:
@@ -57,26 +57,6 @@ class RectangularMesh(AbstractMesh):
         check_lattice(self)
         if self.extent is not None and not self.extent > 0.0:
             raise InputError(f"mesh extent must be a positive number of arcsec, got {self.extent}")
-
-    @property
-    def shape(self):
-        """(rows, columns)."""
-        return self.rows, self.columns
-
-    @property
-    def n_source(self):
-        """S = rows x columns."""
-        return self.rows * self.columns
-
-    @property
-    def allowed(self):
-        """Boolean, shape (S,): False on the edges if these are fixed to zero."""
-        return lattice_allowed(self.shape, self.zero_edges)
-
-    @property
-    def entries_per_ray(self):
-        """P of one ray: 4 or 16."""
-        return 16 if self.basis == "spline" else 4
 
     def entries(self, rays):
         """About how many nodes an image pixel sees through rays x rays rays, where it is not highly magnified."""
@@ -113,12 +93,6 @@ class RectangularMesh(AbstractMesh):
         y = geometry.y0 + jnp.arange(-1, self.rows + 1) * geometry.spacing
         x = geometry.x0 + jnp.arange(-1, self.columns + 1) * geometry.spacing
         return y, x
-
-    def node_positions(self, geometry):
-        """(x, y) of the nodes, each of shape (S,) [arcsec]."""
-        y, x = self.axes(geometry)
-        grid_x, grid_y = jnp.meshgrid(x[1:-1], y[1:-1])
-        return grid_x.ravel(), grid_y.ravel()
 
     def node_areas(self, geometry):
         """h^2, the integral of each basis function, shape (S,) [arcsec^2]."""
