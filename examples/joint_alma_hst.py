@@ -76,13 +76,15 @@ def source():
     return uvl.PixelSource(uvl.RectangularMesh(20, 20, extent=0.4), uvl.Gradient(), positive=True)
 
 
+# the Einstein radius is known to a third: no guard against demagnified sources is needed
 models = {
-    "ALMA": uvl.Model(uvl.Sky(dust_sky.normal, "alma"), uvl.LensPlane(mass), source()),
-    "HST": uvl.Model(uvl.Sky(star_sky.normal, "hst"), uvl.LensPlane(mass, light=[galaxy]), source()),
+    "ALMA": uvl.Model(uvl.Sky(dust_sky.normal, "alma"), uvl.LensPlane(mass), source(), positions="none"),
+    "HST": uvl.Model(uvl.Sky(star_sky.normal, "hst"), uvl.LensPlane(mass, light=[galaxy]), source(), positions="none"),
     "both": uvl.Model(
         [dust_sky, star_sky],
         uvl.LensPlane(mass, light=[galaxy], light_skies=[("hst",)]),
         [source(), source()],
+        positions="none",
     ),
 }
 

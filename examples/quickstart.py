@@ -53,6 +53,7 @@ model = uvl.Model(
         uvl.Shear(gamma1=uvl.Normal(0.0, 0.05), gamma2=uvl.Normal(0.0, 0.05)),
     ],
     source=uvl.PixelSource(uvl.RectangularMesh(16, 16, extent=0.45), uvl.Gradient(), positive=True),
+    positions="auto",  # images that must meet behind the lens, read off the data
 )
 result = uvl.fit(model, method="optimize", seed=1)
 

@@ -34,6 +34,7 @@ source:
     mesh: {{type: rectangular, shape: [{n}, {n}]{extent}}}
     regularization: {{type: gradient, strength: auto}}
     positive: true
+positions: none
 fit: {{method: optimize, seed: 1}}
 """
 # small.ms is bright (S/N 600, magnified 17 times): its source needs pixels of 0.03"

@@ -48,6 +48,7 @@ MODEL = {
             "positive": True,
         }
     },
+    "positions": "none",
     "fit": {"method": "nuts", "seed": 1, "n_starts": 2, "n_screen": 8, "n_chains": 1, "n_warmup": 30, "n_draws": 60},
 }
 
@@ -179,7 +180,7 @@ BAD_MODELS = {
     "unknown profile": (edit((*SIE_PATH, "profile"), "SIEE"), "did you mean 'SIE'"),
     "unknown prior": (edit((*SIE_PATH, "e1"), {"unifrom": [0, 1]}), "did you mean 'uniform'"),
     "no support": (edit((*SIE_PATH, "theta_E"), {"uniform": [1.6, 1.0]}), "lens.mass.0.theta_E: .*no support"),
-    "arguments": (edit((*SIE_PATH, "theta_E"), {"uniform": [1.0]}), "takes 2 arguments"),
+    "arguments": (edit((*SIE_PATH, "theta_E"), {"uniform": [1.0]}), "takes 2 arguments .*high missing"),
     "tie to nothing": (edit((*SIE_PATH, "e1"), {"same_as": "lens.mass.3.e1"}), "not a parameter"),
     "not a number": (edit((*SIE_PATH, "e2"), "round"), "lens.mass.0.e2: expected a number"),
     "empty mask": (edit(("image_plane", "mask"), {"annulus": {"inner": 0.01, "outer": 0.02}}), "mask is empty"),
@@ -244,3 +245,25 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert out.strip() == "[]"
     for command in ("", "demo", "info", "image", "convert", "simulate", "evaluate", "fit", "report"):
         assert run(*command.split(), "--help").exit_code == 0
+
+
+def test_constraints_are_looked_at_where_a_model_is_evaluated():
+    """A narrow one too: of the placeholder priors of fixed numbers hardly a draw satisfies it."""
+    from uvlens.constraints import as_constraints
+    from uvlens.errors import InputError
+    from uvlens.evaluate import check_constraints, every_number_free
+    from uvlens.lens import SIE, LensPlane
+    from uvlens.parameters import Parameters
+
+    parameters = Parameters(every_number_free({"lens": LensPlane([SIE(1.3)])}))
+    stated = as_constraints(["1.29999 < lens.mass.0.theta_E < 1.30001"], parameters)
+    check_constraints(stated, parameters, parameters.median())
+    with pytest.raises(InputError, match="does not hold"):
+        check_constraints(stated, parameters, parameters.median({"lens.mass.0.theta_E": 1.4}))
+
+
+def test_the_profile_is_part_of_the_json(monkeypatch):
+    monkeypatch.setattr("uvlens.commands.profile_model", lambda *_: {"total": 1.0})
+    monkeypatch.setattr("uvlens.commands.fit_model", lambda *_: {"method": "nuts"})
+    found = CliRunner().invoke(main, ["fit", "model.yaml", "--profile", "--json", "--out", "out"])
+    assert json.loads(found.stdout) == {"method": "nuts", "profile": {"total": 1.0}}

@@ -37,7 +37,7 @@ def model(data):
     normal = uvl.normal_operator(data, uvl.Mask.annulus(0.2, 1.6, data.suggested_pixel_scale()))
     sie = uvl.SIE(uvl.Uniform(0.6, 1.2), uvl.TruncNormal(0.0, 0.2, -0.5, 0.5), -0.06, 0.03, -0.02)
     mesh = uvl.RectangularMesh(12, 12, extent=0.6)
-    return uvl.Model(normal, [sie], uvl.PixelSource(mesh, uvl.Gradient()))
+    return uvl.Model(normal, [sie], uvl.PixelSource(mesh, uvl.Gradient()), positions="none")
 
 
 @pytest.fixture(scope="module")

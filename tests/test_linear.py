@@ -553,8 +553,14 @@ def test_linear_light_has_no_flux_parameter():
     [
         ({"profile": "MGE", "sigma_min": 0.1, "sigma_max": 1}, "lens.light.0.n_gaussians: missing"),
         ({"profile": "Sersc"}, "did you mean 'Sersic'"),
-        ({"profile": "Gaussian", "sigma": 0.1, "flux": 3.0}, "write linear"),
-        ({"profile": "Gaussian", "sigma": -0.1}, "sigma must be a positive number"),
+        ({"profile": "Gaussian", "sigma": 0.1, "flux": -3.0}, "flux must be >= 0"),
+        ({"profile": "Gaussian", "sigma": 0.1, "flux": "lineer"}, "flux: expected a number"),
+        ({"profile": "Gaussian", "sigma": 0.1, "flux": 3.0, "positive": True}, "belongs to flux: linear"),
+        ({"profile": "Sersic", "R_sersic": 0.1, "n_sersic": 12}, r"n_sersic must be in \[0.3, 10\]"),
+        ({"profile": "Sersic", "R_sersic": 0.1, "axis_ratio": 0.5}, "position_angle"),
+        ({"profile": "Shapelets", "beta": 0.1, "n_max": -1}, "whole number >= 0"),
+        ({"profile": "Shapelets", "beta": 0.1, "n_max": 2, "flux": 1.0}, 'must be "linear"'),
+        ({"profile": "Gaussian", "sigma": -0.1}, "sigma must be > 0 arcsec"),
         ({"profile": "Gaussian", "sigma": 0.1, "amplitude_sigma": 1.0}, "belongs to a marginalised"),
         ({"profile": "Gaussian", "sigma": 0.1, "amplitude": "free"}, "optimised | marginalised"),
         ({"profile": "Gaussian", "sigma": 0.1, "sgima": 1}, "did you mean 'sigma'"),
@@ -570,7 +576,7 @@ def test_bad_light_is_named(item, message):
 def test_bad_use_of_light_is_named():
     with pytest.raises(uvl.InputError, match='flux="linear"'):
         amplitude_prior([Gaussian(1.0, 0.1)])
-    with pytest.raises(uvl.InputError, match="not to that of the source"):
+    with pytest.raises(uvl.InputError, match="not to what a lens bends"):
         light_columns([PointSource()], *sub_pixels(), lensed=True)
     with pytest.raises(uvl.InputError, match="before it is solved for"):
         SPOT.brightness(0.0, 0.0)

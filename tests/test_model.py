@@ -226,7 +226,7 @@ def test_jit_equals_eager_and_vmap_equals_loop():
         (lambda: uvl.Normal(np.nan, 1.0), "finite"),
         (lambda: Parameters({"a": uvl.SameAs("b")}), "not a parameter"),
         (lambda: Parameters({"a": uvl.SameAs("b"), "b": uvl.SameAs("a")}), "circle"),
-        (lambda: Parameters({"a": dist.Gamma(2.0, 1.0)}), "quantile"),
+        (lambda: Parameters({"a": dist.Poisson(2.0)}), "whole numbers"),
         (lambda: make_model(strength="automatic"), "strength"),
         (lambda: make_model(strength=-1.0), "positive"),
         (lambda: uvl.Positions(jnp.zeros((1, 2)), 0.1), "two"),

@@ -137,7 +137,7 @@ def test_a_disc_rotates_in_the_reconstructed_cube(cube):
     folder, content = cube
     model = json.loads(json.dumps(content))
     model["lens"]["mass"][0]["theta_E"] = {"normal": [0.6, 0.02]}
-    model["fit"] = {"method": "optimize", "n_starts": 1, "n_screen": 1}
+    model |= {"fit": {"method": "optimize", "n_starts": 1, "n_screen": 1}, "positions": "none"}
     result = CliRunner().invoke(main, ["fit", str(write(folder, model, "fit.yaml")), "--out", str(folder / "fit")])
     assert result.exit_code == 0, result.stderr
     summary = json.loads((folder / "fit" / "summary.json").read_text())

@@ -1,12 +1,19 @@
 """best_fit.yaml: the model at its best-fitting parameters, numbers in the place of priors."""
 
 import dataclasses
+import itertools
 
 import jax.numpy as jnp
 import numpy as np
 
-from .lens import MASS_PROFILES
+from .cosmology import FlatLambdaCDM
+from .errors import InputError
+from .lens import DeflectionMap
+from .lens.lens import as_planes
 from .light import LINEAR_PROFILES, Linear
+from .nuisancesection import nuisances_section
+from .oversampling import sampling_section
+from .parse_mass import mass_section
 from .parse_mesh import mesh_section
 from .parse_regularization import regularization_section
 from .products import mask_section, stated_mask
@@ -19,7 +26,10 @@ def best_fit_content(result, data_section=None):
     lens, sources = filled["lens"], filled["source"]
     content = {} if data_section is None else {"data": data_section}
     stated = stated_mask(model.skies)
-    plane = {"rays": round(np.sqrt(model.n_rays)), "pixel_window": model.normal.reduction.pixel_window}
+    plane = {"rays": model.rays, "pixel_window": model.normal.reduction.pixel_window}
+    sampling = next((sky.over_sampling for sky in model.skies if not sky.is_image), None)
+    plane |= {} if sampling is None else {"over_sampling": sampling_section(sampling)}
+    plane |= {"operator": "nufft"} if any(sky.normal.method == "nufft" for sky in model.skies) else {}
     mask = mask_section(stated)
     if "fits" not in mask["mask"]:
         plane |= {"pixel_scale": stated.grid.pixel_scale, "center": list(stated.grid.center)}
@@ -28,14 +38,18 @@ def best_fit_content(result, data_section=None):
         content["positions"] = {
             "xy": np.asarray(model.positions.xy).tolist(),
             "threshold": model.positions.threshold,
+            "source": model.positions.source,
         }
-    content["lens"] = {**_redshift(lens), "mass": [component_section(one, MASS_PROFILES) for one in lens.mass]}
-    if lens.light:
-        seen_by = lens.light_skies or [()] * len(lens.light)
-        content["lens"]["light"] = [
-            component_section(one, LINEAR_PROFILES) | ({"sky": list(names)} if names else {})
-            for one, names in zip(lens.light, seen_by)
-        ]
+    nuisances = {} if result.calibration is None else nuisances_section(result.calibration.nuisances)
+    if "nuisances" in filled:
+        scale = filled["nuisances"]["weight_scale"]
+        named = {name: float(one) for name, one in scale.items()} if isinstance(scale, dict) else float(scale)
+        nuisances["weight_scale"] = named
+    content |= {"nuisances": nuisances} if nuisances else {}
+    content |= _cosmology_section(filled["cosmology"], model.reference_redshift)
+    maps = itertools.count()
+    planes = [_plane_section(plane, maps) for plane in as_planes(lens)]
+    content["lens"] = planes if isinstance(lens, list) else planes[0]
     strengths = {}
     for one in result.reconstructions:
         for part in one.parts:
@@ -53,6 +67,40 @@ def best_fit_content(result, data_section=None):
     return content
 
 
+def _plane_section(plane, maps):
+    mass = [mass_section(one, next(maps) if isinstance(one, DeflectionMap) else 0) for one in plane.mass]
+    content = {**_redshift(plane), "mass": mass}
+    if plane.light:
+        seen_by = plane.light_skies or [()] * len(plane.light)
+        content["light"] = [
+            component_section(one, LINEAR_PROFILES) | ({"sky": list(names)} if names else {})
+            for one, names in zip(plane.light, seen_by)
+        ]
+    return content
+
+
+def _cosmology_section(cosmology, reference):
+    if isinstance(cosmology, FlatLambdaCDM):
+        content = {"H0": float(cosmology.H0), "Om0": float(cosmology.Om0)}
+    else:
+        content = _astropy_section(cosmology)
+    return {"cosmology": content | ({} if reference is None else {"reference_redshift": reference})}
+
+
+def _astropy_section(cosmology):
+    """By its name, or by H0 and Om0 of a flat one without radiation."""
+    if isinstance(cosmology.known.stated, str):
+        return {"name": cosmology.known.stated}
+    import astropy.cosmology
+
+    own = cosmology.known.cosmology
+    if isinstance(own.name, str) and own.name in astropy.cosmology.available:
+        return {"name": own.name}
+    if isinstance(own, astropy.cosmology.FlatLambdaCDM) and float(own.Tcmb0.value) == 0.0:
+        return {"H0": float(own.H0.value), "Om0": float(own.Om0)}
+    raise InputError(f"best_fit.yaml cannot say which cosmology {own} is: use a name, or uvl.FlatLambdaCDM(H0, Om0)")
+
+
 def component_section(component, registry):
     """A profile by name with its numbers."""
     name = next(name for name, kind in registry.items() if type(component) is kind)
@@ -63,6 +111,8 @@ def component_section(component, registry):
         section |= {"flux": "linear", "amplitude": flux.amplitude}
         section |= {} if flux.sigma is None else {"amplitude_sigma": flux.sigma}
         section |= {} if flux.positive is None else {"positive": flux.positive}
+    elif flux is not None:
+        section["flux"] = float(flux)
     return section
 
 
@@ -70,6 +120,8 @@ def plain(value):
     """A number as YAML writes it, anything else as it is."""
     if isinstance(value, bool | str | int):
         return value
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
     return float(value)
 
 
@@ -77,7 +129,7 @@ def _source_section(source, number, strengths):
     content = _redshift(source)
     if source.spectral_index is not None:
         content["spectral_index"] = float(source.spectral_index)
-    if not (isinstance(source.deflection_scale, float) and source.deflection_scale == 1.0):
+    if source.deflection_scale is not None:
         content["deflection_scale"] = float(source.deflection_scale)
     if source.colour:
         content["colour"] = {name: float(value) for name, value in source.colour.items()}

@@ -1,106 +1,181 @@
-"""What a fit hands to the next model: adapt images, where its source lies, and priors about its lens.
+"""What a fit hands to the next model: adapt images, where its source lies, image positions, and priors.
 
 first  = uvl.fit(uvl.Model(normal, lens, simple_source))
 second = uvl.Model(normal, first.lens_priors(widen=3.0), uvl.PixelSource(
-    uvl.RectangularMesh(40, 40, *first.source_region()), uvl.AdaptiveBrightness(), adapt=first.adapt_image()))
+    uvl.RectangularMesh(40, 40, *first.source_region()), uvl.AdaptiveBrightness(), adapt=first.adapt_image()),
+    positions=uvlens.chaining.positions_of(first), chained=True)
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .adapt import AdaptImage
+from .chainedpriors import priors_about
 from .errors import InputError
+from .handedon import remembered
 from .labels import by_sky
-from .parameters import path_name
-from .priors import Normal, SameAs, TruncNormal, is_free
+from .lens.images import image_positions
+from .reconstruction import light_grid
 
-_BOUNDS = {"uniform": (0, 1), "loguniform": (0, 1), "truncnormal": (2, 3)}
-"""Which arguments of a prior bound it."""
+_SIGNIFICANT = 3.0
+_FAINTEST = 0.1
+"""|magnification| below which an image is none that a guard is made of."""
+_N_TRACED = 100
 
 
-def adapt_image(result, sky=None):
+def adapt_image(result, sky=None, source=None):
     """AdaptImage of the lensed source at the best fit, without the light in front of the lens.
 
     Args:
         result: Result.
         sky: name of the sky; default: the first. The channels of a cube are added.
+        source: number of the source whose image it is; default: all that the sky sees.
 
     Raises:
         InputError: no such sky.
     """
-    members = _members(result, sky)
-    image = np.sum([np.asarray(one.lensed_source) for one in members], axis=0)
-    return AdaptImage.of_mask(image, members[0].mask, "adapt image of a fit")
+    own = _sky(result, sky)
+
+    def compute():
+        members = _members(result, own.name)
+        if source is None:
+            return {"image": np.sum([np.asarray(one.lensed_source) for one in members], axis=0)}
+        image = np.zeros(own.mask.n_pixels)
+        for one in members:
+            image += sum(np.asarray(one.image_of(p.columns)) for p in one.parts if p.block.source == source)
+            image += sum(light.image for light in one.lights if light.is_lensed and light.of.place == source)
+        return {"image": image}
+
+    image = remembered(result, f"adapt {own.name} {source}", compute)["image"]
+    return AdaptImage.of_mask(image, own.mask, "adapt image of a fit")
 
 
-def source_region(result, sky=None, share=0.98):
+def source_region(result, sky=None, share=0.98, source=None):
     """(extent, (x, y)): the square that holds `share` of the flux of the pixelised sources [arcsec].
 
     The centre is the mean position weighted by flux where S/N > 3; extent is half the side, as RectangularMesh has it.
-
-    Raises:
-        InputError: no such sky, no pixelised source, or none that is brighter than its noise.
-    """
-    x, y, flux = [], [], []
-    for one in _members(result, sky):
-        for part in one.parts:
-            source = np.asarray(one.source(part))
-            error = np.sqrt(np.diagonal(one.covariance)[part.columns])
-            kept = source > 3.0 * error
-            for values, all_values in zip((x, y), part.mesh.node_positions(part.geometry)):
-                values.append(np.asarray(all_values)[kept])
-            flux.append((source * np.asarray(part.mesh.node_areas(part.geometry)))[kept])
-    x, y, flux = (np.concatenate(values) if values else np.zeros(0) for values in (x, y, flux))
-    if not flux.sum() > 0.0:
-        raise InputError("this fit has no source pixel with S/N > 3: nothing says where its source is")
-    center = float(np.average(x, weights=flux)), float(np.average(y, weights=flux))
-    distance = np.maximum(np.abs(x - center[0]), np.abs(y - center[1]))
-    order = np.argsort(distance)
-    summed = np.cumsum(flux[order])
-    return float(distance[order][np.searchsorted(summed, share * summed[-1])]), center
-
-
-def lens_priors(result, widen=3.0):
-    """The LensPlane of a fit with normal priors about its posterior in the place of its own.
-
-        N(median, (widen x standard deviation)^2), cut off where the old prior was
-
-    Ties and fixed numbers stay. Where a prior depended on another parameter the posterior takes its place.
+    A source of light profiles alone counts where they are bright.
 
     Args:
         result: Result.
-        widen: factor of the posterior's standard deviation, > 0: a posterior used twice counts its data twice, so 1
-            would be too narrow.
+        sky: name of the sky; default: the first.
+        share: of the flux.
+        source: number of the source; default: all that the sky sees.
 
     Raises:
-        InputError: widen not positive; a parameter whose samples do not vary.
+        InputError: no such sky, or no source that is brighter than its noise.
     """
-    if not widen > 0.0:
-        raise InputError(f"widen must be positive, got {widen}")
-    paths, lens = result.model.parameters.paths, result.model.components["lens"]
+    name = _sky(result, sky).name
 
-    def prior(key, leaf):
-        path = path_name(key)
-        if not is_free(leaf):
-            return leaf
-        i = paths.index(f"lens.{path}")
-        samples = np.asarray(result.vectors[:, i])
-        middle, width = float(np.median(samples)), widen * float(samples.std())
-        if not width > 0.0:
-            raise InputError(f"lens.{path}: its samples do not vary: it has no posterior to hand on")
-        stated = result.model.parameters.priors[i]
-        bounds = _BOUNDS.get(stated.name)
-        low_high = [stated.arguments[b] for b in bounds] if bounds else []
-        if bounds is None or any(isinstance(one, str) for one in low_high):
-            return Normal(middle, width)
-        return TruncNormal(middle, width, *(float(one) for one in low_high))
+    def compute():
+        x, y, flux = _bright_points(_members(result, name), source, as_flux=True)
+        if not flux.sum() > 0.0:
+            raise InputError("this fit has no source pixel with S/N > 3: nothing says where its source is")
+        center = float(np.average(x, weights=flux)), float(np.average(y, weights=flux))
+        distance = np.maximum(np.abs(x - center[0]), np.abs(y - center[1]))
+        order = np.argsort(distance)
+        summed = np.cumsum(flux[order])
+        return {"region": [float(distance[order][np.searchsorted(summed, share * summed[-1])]), *center]}
 
-    return jax.tree_util.tree_map_with_path(prior, lens, is_leaf=lambda leaf: is_free(leaf) or isinstance(leaf, SameAs))
+    extent, x, y = (float(one) for one in remembered(result, f"region {name} {source} {share}", compute)["region"])
+    return extent, (x, y)
 
 
-def _members(result, sky):
-    groups = by_sky(result.reconstructions)
-    name = next(iter(groups)) if sky is None else sky
-    if name not in groups:
-        raise InputError(f"the fit has no sky {name!r}; it has {', '.join(map(repr, groups))}")
-    return groups[name]
+def positions_of(result, threshold=None, source=0, sky=None):
+    """Positions: all images of the brightest point of the source, a guard of later pixelised searches.
+
+    The point is the source pixel of the highest brightness with S/N > 3 (or the brightest of light profiles); its
+    images those of the lens at the best fit, in the box of the mask, with |magnification| > 0.1.
+
+    Args:
+        result: Result.
+        threshold: arcsec; None: the larger of three times the largest separation in the source plane that the posterior
+            (100 samples of it) gives these images, and a twentieth of their largest separation in the sky.
+        source: number of the source.
+        sky: name of a sky that sees it; default: the first.
+
+    Raises:
+        InputError: no such sky, no source brighter than its noise, or one that has fewer than two images.
+    """
+    from .model import Positions
+
+    own = _sky(result, sky)
+    mask = own.mask
+
+    def compute():
+        x, y, brightness = _bright_points(_members(result, own.name), source)
+        if not brightness.size or not brightness.max() > 0.0:
+            raise InputError("this fit has no source pixel with S/N > 3: it has no brightest point")
+        brightest = int(np.argmax(brightness))
+        lens = result.model.lens(jnp.asarray(result.best_vector), source)
+        center = tuple(0.5 * float(axis.min() + axis.max()) for axis in (mask.x, mask.y))
+        half = 0.5 * float(max(np.ptp(mask.x), np.ptp(mask.y)))
+        found = image_positions(lens, float(x[brightest]), float(y[brightest]), center, half, faintest=_FAINTEST)
+        return {"xy": np.stack([found.x, found.y], axis=1)}
+
+    xy = remembered(result, f"positions {own.name} {source}", compute)["xy"]
+    if len(xy) < 2:
+        raise InputError(f"the brightest point of source {source} has {len(xy)} images: positions need two")
+    if threshold is None:
+        scatter = remembered(result, f"scatter {own.name} {source}", lambda: {"it": _scatter(result, xy, source)})["it"]
+        threshold = max(3.0 * float(scatter), 0.05 * _largest_separation(*xy.T))
+    return Positions(jnp.asarray(xy), float(threshold), source)
+
+
+def lens_priors(result, widen=3.0, floor=0.0):
+    """The LensPlane (or list of them) of a fit with priors about its posterior in the place of its own.
+
+    The rule is that of `priors_about`. Hand the new Model `chained=True`, and the cosmology and reference_redshift of
+    the old one, for which its Einstein radii are stated. Ties and fixed numbers stay.
+    """
+    return priors_about(result, {"lens": result.model.components["lens"]}, widen, floor)[0]["lens"]
+
+
+def _bright_points(members, source, as_flux=False):
+    """(x, y, brightness or flux) of the source pixels with S/N > 3 of [Reconstruction], of light profiles without."""
+    x, y, values = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+    for one in members:
+        for part in one.parts:
+            if source is not None and part.block.source != source:
+                continue
+            brightness = np.asarray(one.source(part))
+            kept = brightness > _SIGNIFICANT * np.sqrt(np.diagonal(one.covariance)[part.columns])
+            for found, everything in zip((x, y), part.mesh.node_positions(part.geometry)):
+                found.append(np.asarray(everything)[kept])
+            area = np.asarray(part.mesh.node_areas(part.geometry)) if as_flux else 1.0
+            values.append((brightness * area)[kept])
+        lights = [light for light in one.lights if light.is_lensed and source in (None, light.of.place)]
+        if lights and not any(source in (None, part.block.source) for part in one.parts):
+            positions = light_grid(one, lights).coordinates()
+            for found, everything in zip((x, y), positions):
+                found.append(np.asarray(everything).ravel())
+            values.append(np.maximum(sum(light.brightness(*positions) for light in lights), 0.0).ravel())
+    return tuple(np.concatenate(one) for one in (x, y, values))
+
+
+def _scatter(result, xy, source):
+    """Largest separation in the source plane of image positions, over samples of the posterior [arcsec]."""
+    model = result.model
+    trace = jax.jit(lambda vector: model.lens(vector, source).ray_trace(xy[:, 0], xy[:, 1]))
+    chosen = result.vectors[:: -(-len(result.vectors) // _N_TRACED)]
+    return max(_largest_separation(*trace(jnp.asarray(vector))) for vector in chosen)
+
+
+def _largest_separation(x, y):
+    x, y = np.asarray(x), np.asarray(y)
+    return float(np.hypot(x[:, None] - x, y[:, None] - y).max())
+
+
+def _sky(result, name):
+    """The Sky of a name, the first for None."""
+    named = {sky.name: sky for sky in reversed(result.model.skies)}
+    if name is None:
+        return result.model.skies[0]
+    if name not in named:
+        raise InputError(f"the fit has no sky {name!r}; it has {', '.join(map(repr, named))}")
+    return named[name]
+
+
+def _members(result, name):
+    return by_sky(result.reconstructions)[name]

@@ -32,6 +32,12 @@ class _Group(click.Group):
                 ctx.exit(0)
             except (click.exceptions.Exit, click.Abort, click.ClickException):
                 raise
+            except OSError as error:
+                if os.environ.get("UVLENS_DEBUG"):
+                    raise
+                where = f" {error.filename}" if error.filename else ""
+                click.echo(f"uvlens: failed on a file{where}: {error.strerror or error}", err=True)
+                ctx.exit(1)
             except Exception as error:
                 if os.environ.get("UVLENS_DEBUG"):
                     raise
@@ -237,24 +243,65 @@ def evaluate(model, settings, gradient, operator, memory, as_json):
 
 
 @main.command()
-@click.argument("model")
-@click.option("--out", help="Folder for the results; required unless --show-model.")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--out", help="Folder for the results.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder.")
 @click.option("--show-model", is_flag=True, help="Print the parameters with their priors, and stop.")
+@click.option("--prior-predictive", help="Draw skies from the prior into this PNG, and stop.")
+@click.option("--profile", is_flag=True, help="Time every step of a likelihood; without --out, that alone.")
+@click.option(
+    "--quick-look",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw the best model so far into OUT/quick_look.html every N likelihoods.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Fit MODELs into OUT/NAME, this many at once.")
 @reduction_options
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def fit(model, out, resume, show_model, workers, scheduler, as_json):
-    """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html."""
-    from .commands import fit_model, print_model
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, of several fits what became of each.")
+def fit(models, out, resume, show_model, prior_predictive, profile, quick_look, jobs, workers, scheduler, as_json):
+    """Fit a model; the folder gets summary.json, posterior.nc, best_fit.yaml, FITS products and report.html.
 
-    if show_model:
-        print_model(model)
+    A model with a pipeline is fitted stage by stage. Several MODELs, or a folder of them, go to OUT/NAME, --jobs of
+    them at once, on processes of their own or on the workers of --scheduler; OUT/jobs.json says what became of each,
+    OUT/results.csv has a row for each. The status is 1 if any failed.
+    """
+    from pathlib import Path
+
+    from .commands import draw_prior_predictive, fit_model, show_models
+
+    if prior_predictive is not None:
+        draw_prior_predictive(models[0], prior_predictive, _note)
         return
+    if show_model:
+        facts, page = show_models(models)
+        _print_json(facts) if as_json else click.echo(page)
+        return
+    facts = None
+    if profile:
+        from .commands import profile_model
+        from .profiling import print_profile
+
+        facts = profile_model(models[0], _note)
+        if out is None:
+            _print_json(facts) if as_json else print_profile(facts)
+            return
+        if not as_json:
+            print_profile(facts)
     if out is None:
         raise InputError("fit: --out names the folder for the results")
-    summary = fit_model(model, out, resume, _note, workers, scheduler)
+    if jobs is not None or len(models) > 1 or Path(models[0]).is_dir():
+        from .jobs import fit_many, print_jobs
+
+        if quick_look is not None:
+            raise InputError("fit: --quick-look is of one model")
+        rows = fit_many(models, out, jobs or 1, resume=resume, scheduler=scheduler, workers=workers, note=_note)
+        _print_json({"jobs": rows} | ({} if facts is None else {"profile": facts})) if as_json else print_jobs(rows)
+        if any(row["status"] == "failed" for row in rows):
+            sys.exit(1)
+        return
+    summary = fit_model(models[0], out, resume, _note, workers, scheduler, quick_look=quick_look)
     if as_json:
-        _print_json(summary)
+        _print_json(summary | ({} if facts is None else {"profile": facts}))
 
 
 @main.command()
@@ -288,6 +335,42 @@ def benchmark(quick, as_json):
 
     result = run(_note, quick)
     _print_json(result) if as_json else print_table(result)
+
+
+@main.command()
+@click.argument("directory", metavar="FIT_DIR")
+@click.option("--grid", type=click.IntRange(min=1), default=15, show_default=True, help="Positions a side.")
+@click.option("--extent", type=float, help="Half the side of the square of positions [arcsec]; default: the mask.")
+@click.option("--center", type=float, nargs=2, help="Its middle, East and North [arcsec]; default: that of the mask.")
+@click.option("--log10-mass", "sizes", default="8.5,9,9.5,10", show_default=True, help="log10 of M200c / solar mass.")
+@click.option("--einstein-radius", "radii", help="Of an SIS or PointMass in the place of masses [arcsec].")
+@click.option("--profile", type=click.Choice(["SubhaloNFW", "SIS", "PointMass"]), default="SubhaloNFW")
+@click.option("--plane", type=click.IntRange(min=0), default=0, help="Number of the lens plane.")
+@click.option("--fixed-macro", is_flag=True, help="Hold all other parameters at the best fit.")
+@click.option("--steps", type=click.IntRange(min=1), default=4, show_default=True, help="Quasi-Newton steps a point.")
+@click.option("--sensitivity", is_flag=True, help="Map which subhaloes would be seen, with mock data.")
+@click.option("--noise", type=int, help="Seed of noise in the mock data; default: none.")
+@click.option("--threshold", type=float, default=10.0, show_default=True, help="Delta ln E of a detection.")
+@click.option("--out", help="Folder for maps and picture; default: FIT_DIR.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in the folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def subhalo(directory, as_json, **settings):
+    """Scan a finished fit for a subhalo, or map the masses that would be seen."""
+    from .commands import print_facts, scan_subhaloes
+
+    facts = scan_subhaloes(directory, _note, **settings)
+    _print_json(facts) if as_json else print_facts(facts)
+
+
+@main.command()
+@click.argument("directories", nargs=-1, required=True, metavar="FIT_DIR FIT_DIR...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(directories, as_json):
+    """Evidences of several fits of the same data, side by side."""
+    from .comparison import compare, print_comparison
+
+    rows = compare(*directories)
+    _print_json(rows) if as_json else print_comparison(rows)
 
 
 @main.command()

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import InputError
-from .light import amplitude_prior
+from .lens import LensPlane
+from .lens.lens import as_planes
+from .light import Linear, amplitude_prior
 from .source import AbstractMesh, VertexSettings
 from .sourcemodel import PixelSource
 
@@ -37,21 +39,23 @@ class Block(NamedTuple):
 
 
 class Amplitudes(NamedTuple):
-    """The amplitudes of one light profile in one sky.
+    """A light profile in one sky, and the columns that its amplitudes are.
 
     Attributes:
         sky: number within the system.
         place: "sky", "lens", or the number of a source.
         number: of the profile there.
         profile: as it was stated.
-        first: its first column.
+        plane: number of the lens plane, or the source, in the list of them; None where there is no list.
+        first: its first column; -1 of a profile whose flux is a parameter: it has none.
     """
 
     sky: int
     place: str | int
     number: int
     profile: object
-    first: int
+    plane: int | None = None
+    first: int = -1
 
     @property
     def stop(self):
@@ -73,7 +77,7 @@ class Amplitudes(NamedTuple):
         if self.place == "sky":
             return skies[self.sky].light[self.number]
         if self.place == "lens":
-            return filled["lens"].light[self.number]
+            return as_planes(filled["lens"])[self.plane or 0].light[self.number]
         return filled["source"][self.place].light[self.number]
 
 
@@ -83,10 +87,12 @@ class Columns(NamedTuple):
     Attributes:
         blocks: of source pixels.
         amplitudes: of light profiles.
+        fixed: profiles that are no columns, their fluxes being parameters.
     """
 
     blocks: tuple[Block, ...]
     amplitudes: tuple[Amplitudes, ...]
+    fixed: tuple[Amplitudes, ...] = ()
 
     @property
     def n_pixels(self):
@@ -114,16 +120,17 @@ class Columns(NamedTuple):
         """True where a coefficient must not be negative, shape (S,)."""
         parts = [np.full(block.mesh.n_source, block.pixels.positive) for block in self.blocks]
         parts += [one.prior.constrained for one in self.amplitudes]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, np.zeros(0, bool)])
 
 
-def columns_of(skies, sources, lens_light, lens_light_skies):
+def columns_of(skies, sources, lens, is_list=True):
     """The Columns of a system.
 
     Args:
         skies: its members.
         sources: [(Source as settled, which of its parts have maximised strengths)] of the model.
-        lens_light: profiles in the lens plane; lens_light_skies: the names of the skies that see each, () for all.
+        lens: the LensPlane, or a list of them, as stated.
+        is_list: whether the sources were stated as a list.
     """
     blocks, first = [], 0
     for number, (source, maximised) in enumerate(sources):
@@ -136,19 +143,24 @@ def columns_of(skies, sources, lens_light, lens_light_skies):
                     first = blocks[-1].stop
     lights = []
     for k, sky in enumerate(skies):
-        for i, (profile, names) in enumerate(zip(lens_light, lens_light_skies or [()] * len(lens_light))):
-            if not names or sky.name in names:
-                lights.append((k, "lens", i, profile))
+        for number, plane in enumerate(as_planes(lens)):
+            plane_number = None if isinstance(lens, LensPlane) else number
+            for i, (profile, names) in enumerate(zip(plane.light, plane.light_skies or [()] * len(plane.light))):
+                if not names or sky.name in names:
+                    lights.append(Amplitudes(k, "lens", i, profile, plane_number))
         for number in sky.sources:
-            lights += [(k, number, i, profile) for i, profile in enumerate(sources[number][0].light)]
-        lights += [(k, "sky", i, profile) for i, profile in enumerate(sky.light)]
+            own = number if is_list else None
+            lights += [Amplitudes(k, number, i, profile, own) for i, profile in enumerate(sources[number][0].light)]
+        lights += [Amplitudes(k, "sky", i, profile) for i, profile in enumerate(sky.light)]
+    fixed = tuple(light for light in lights if not isinstance(light.profile.flux, Linear))
     amplitudes = []
-    for light in sorted(lights, key=lambda light: amplitude_prior([light[3]]).n_optimised > 0):
-        amplitudes.append(Amplitudes(*light, first))
+    linear = (light for light in lights if isinstance(light.profile.flux, Linear))
+    for light in sorted(linear, key=lambda light: amplitude_prior([light.profile]).n_optimised > 0):
+        amplitudes.append(light._replace(first=first))
         first = amplitudes[-1].stop
-    if not first:
+    if not first and not fixed:
         raise InputError("a sky without a source: nothing to fit to it")
-    return Columns(tuple(blocks), tuple(amplitudes))
+    return Columns(tuple(blocks), tuple(amplitudes), fixed)
 
 
 def _made(pixels, mask):

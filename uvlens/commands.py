@@ -1,5 +1,8 @@
 """What the commands of the command line do, as functions that return facts."""
 
+import contextlib
+import dataclasses
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -12,6 +15,7 @@ from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .modelfile import ModelFile
 from .progress import Progress
+from .schema import load_yaml
 
 
 def print_facts(facts, indent=""):
@@ -62,29 +66,48 @@ def evaluate_model(path, settings, gradient, operator, memory, note):
     return evaluate_file(ModelFile.read(path), settings, gradient, operator, memory, note)
 
 
-def print_model(path):
-    """The parameters of a model file with their priors and units."""
-    from .parameters import Parameters
-    from .report import unit_of
+def show_models(paths):
+    """(facts, page) of `uvlens fit --show-model`: of a pipeline what each stage states."""
+    from .showmodel import model_facts, model_page
 
-    model_file = ModelFile.read(path)
-    parameters = Parameters({"lens": model_file.lens, "source": model_file.source})
-    free = dict(zip(parameters.paths, parameters.priors))
-    width = max(len(name) for name in parameters.all_paths)
-    for name in parameters.all_paths:
-        shown = free.get(name, parameters.stated(name))
-        click.echo(f"{name:<{width}}  {shown}  {unit_of(name)}".rstrip())
+    facts, pages = {}, []
+    for path in map(str, paths):
+        for name, takes, model_file in _stages_of(path):
+            found = model_facts(model_file)
+            title = ", ".join(([path] if len(paths) > 1 else []) + ([f"stage {name}", *takes] if name else []))
+            facts[title] = found
+            pages.append((f"{title}\n" if title else "") + model_page(found))
+    return facts[""] if list(facts) == [""] else facts, "\n\n".join(pages)
 
 
-def fit_model(path, out, resume, note, workers=None, scheduler=None):
-    """Fit a model file and write everything to a folder; the summary."""
+def _stages_of(path):
+    """[(name, what it takes, ModelFile)] of the stages of a pipeline; of any other file one without a name."""
+    content = load_yaml(path)
+    if "pipeline" not in content:
+        return [("", [], ModelFile.of(content, Path(path)))]
+    from .pipelinefile import parse_pipeline
+
+    return [(stage.name, stage.takes(), stage.model_file) for stage in parse_pipeline(content, Path(path))]
+
+
+def fit_model(path, out, resume, note, workers=None, scheduler=None, progress_to=None, quick_look=None):
+    """Fit a model file, or the stages of one, and write everything to a folder; the summary.
+
+    `progress_to` is the text stream that progress is written to, default the terminal; `quick_look` as for `fit`.
+    """
+    from .constraints import describe
     from .inference import fit
     from .normal import Schedule
     from .normal.partitions import discard
 
     if not str(out).strip() or Path(out).is_file():
         raise InputError(f"--out: expected a folder, got {str(out)!r}")
-    model_file = ModelFile.read(path)
+    content = load_yaml(path)
+    if "pipeline" in content:
+        from .pipelinefit import fit_pipeline
+
+        return fit_pipeline(content, Path(path), Path(out), resume, note, workers, scheduler, progress_to, quick_look)
+    model_file = ModelFile.of(content, Path(path))
     notes = []
     started = time.strftime("%Y-%m-%d %H:%M:%S")
 
@@ -96,12 +119,24 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None):
     mask = model_file.build_mask(skies)
     out = Path(out)
     kept = out / "reduction"
-    with Progress() as progress:
-        schedule = Schedule(workers, scheduler, kept, progress)
-        model = model_file.build_model(model_file.build_skies(skies, mask, note=say, schedule=schedule))
+    if not resume:
+        shutil.rmtree(out / "calibration", ignore_errors=True)
+    if model_file.nuisances:
+        from .selfcal import Loop, calibrated_skies
+
+        skies, visibilities = calibrated_skies(model_file, skies, mask, say)
+    with Progress(progress_to) as progress:
+        schedule, calibration = Schedule(workers, scheduler, kept, progress), None
+        built = model_file.build_skies(skies, mask, note=say, schedule=schedule)
+        if model_file.nuisances:
+            loop = Loop(visibilities, model_file.nuisances, model_file.build_model)
+            calibration = loop.run(built, model_file.seed, out / "calibration", resume, progress, model_file.climbing)
+        model = model_file.build_model(built) if calibration is None else calibration.model
     for sky in model.skies:
         note(f"{sky.name}: {sky.normal!r}" if sky.name else repr(sky.normal))
-    with Progress() as progress:
+    if model.excluded:
+        say(describe(model.excluded))
+    with Progress(progress_to) as progress:
         result = fit(
             model,
             model_file.method,
@@ -110,22 +145,108 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None):
             resume=resume,
             progress=progress,
             notes=notes,
+            near=None if calibration is None else calibration.vector,
+            quick_look=quick_look,
             **model_file.options,
         )
+    result = dataclasses.replace(result.with_derived(model_file.derived.apertures), calibration=calibration)
     note(f"{result.n_evaluations} likelihoods in {result.wall_seconds:.1f} s; writing the results")
     section = [absolute_item(item, model_file.path.parent) for item in model_file.data_items]
     result.save(out, data_section=section, phase_center=model.normal.reduction.phase_center)
     discard(kept)
-    report = _report_if_possible(out)
+    report = check_and_report(result, out, say)
     lines = [f"started {started}", *notes, repr(model.normal), f"{result.method}, seed {result.seed}"]
     lines += [f"{result.n_evaluations} likelihoods, {result.n_gradients} gradients, {result.wall_seconds:.1f} s"]
     lines += [f"warning: {text}" for text in result.warnings] + [f"finished {time.strftime('%Y-%m-%d %H:%M:%S')}"]
+    # what the checkpoints belong to is kept with them (calibration/state.npz); the fit that it began from is not
+    shutil.rmtree(out / "calibration" / "first", ignore_errors=True)
     write_atomically(out / "log", lambda stream: stream.write("\n".join([*lines, ""]).encode()))
     note(f"report: {report}")
     return result.summary()
 
 
-def _report_if_possible(out):
+def profile_model(path, note):
+    """Times of the steps of a likelihood of a model file at the medians of its priors."""
+    from .profiling import profile_likelihood
+
+    model_file = ModelFile.read(path)
+    skies = model_file.load_data(note)
+    mask = model_file.build_mask(skies)
+    if not model_file.nuisances:
+        return profile_likelihood(model_file.build_model(model_file.build_skies(skies, mask)))
+    from .selfcal import Loop, calibrated_skies
+
+    skies, visibilities = calibrated_skies(model_file, skies, mask, note)
+    built = model_file.build_skies(skies, mask)
+    medians = model_file.build_model(built).parameters.median()
+    # one pass about the model that is timed: the operator has the downdate that every likelihood of the fit has
+    loop = Loop(visibilities, model_file.nuisances, model_file.build_model, max_passes=1, fixed=medians)
+    return profile_likelihood(loop.run(built, model_file.seed).model)
+
+
+def scan_subhaloes(
+    directory, note, grid, extent, center, sizes, radii, profile, plane, fixed_macro, steps, sensitivity, noise,
+    threshold, out, resume,
+):  # fmt: skip
+    """What `uvlens subhalo` does: maps and picture in a folder; facts of the best position."""
+    from .reload import load_result
+    from .schema import as_number
+    from .substructure import position_grid, subhalo_scan, subhalo_sensitivity
+
+    if (radii is None) != (profile == "SubhaloNFW"):
+        raise InputError("subhalo: --einstein-radius is for --profile SIS or PointMass, --log10-mass for SubhaloNFW")
+    option, text = ("--log10-mass", sizes) if radii is None else ("--einstein-radius", radii)
+    values = [as_number(word, f"subhalo: {option}") for word in str(text).split(",")]
+    if noise is not None and not sensitivity:
+        raise InputError("subhalo: --noise is of mock data: say --sensitivity")
+    result = load_result(directory)
+    positions = position_grid(result.model.normal.mask, grid, extent, center or None)
+    out = Path(directory if out is None else out)
+    options = {"profile": profile, "plane": plane, "reoptimise": not fixed_macro, "steps": steps}
+    options |= {"threshold": threshold, "directory": out, "resume": resume}
+    with Progress() as progress:
+        if sensitivity:
+            maps = subhalo_sensitivity(result, positions, values, noise=noise, progress=progress, **options)
+        else:
+            maps = subhalo_scan(result, positions, values, progress=progress, **options)
+    note(f"written: {maps.save(out, result.model.normal.reduction.phase_center)}")
+    if out.resolve() == Path(directory).resolve() and (out / "report.html").exists():
+        report_if_possible(out)
+    return maps.facts()
+
+
+def draw_prior_predictive(path, file, note, n=6):
+    """Skies and sources of draws from the prior of a model file, in a picture."""
+    from .priorpredictive import prior_predictive
+
+    model_file = ModelFile.read(path)
+    if Path(file).suffix.lower() != ".png":
+        raise InputError(f"--prior-predictive: expected the name of a PNG file, got {str(file)!r}")
+    skies = model_file.load_data(note)
+    model = model_file.build_model(model_file.build_skies(skies, model_file.build_mask(skies), note=note))
+    prior_predictive(model, n, model_file.seed).figure().savefig(file)
+    note(f"{n} draws from the prior: {file}")
+
+
+def check_and_report(result, out, say):
+    """What ends every fit that the command line saves, a stage of a pipeline too: adequacy, then the report.
+
+    Args:
+        result: Result, saved in `out`.
+        out: its folder.
+        say: called with a sentence.
+
+    Returns:
+        Path of the report, or why there is none.
+    """
+    with contextlib.suppress(ImportError):  # the check needs transforms, as the report does
+        adequacy = result.posterior_predictive(seed=result.seed)
+        adequacy.save(out)
+        say(adequacy.sentence)
+    return report_if_possible(out)
+
+
+def report_if_possible(out):
     """Path of the report, or why there is none: a fit needs fewer packages than its pictures."""
     from .report import write_report
 

@@ -18,15 +18,16 @@ class Compiled:
 
     def __init__(self, function, model):
         arrays, self._static = eqx.partition(model, eqx.is_array)
-        self._leaves, self._structure = jax.tree.flatten(arrays)
-        self._jitted = jax.jit(lambda leaves, *arguments: function(self._model(leaves), *arguments))
+        self.leaves, self._structure = jax.tree.flatten(arrays)
+        self._jitted = jax.jit(lambda leaves, *arguments: function(self.model_of(leaves), *arguments))
 
-    def _model(self, leaves):
+    def model_of(self, leaves):
+        """The model with these arrays: for functions that others compile."""
         return eqx.combine(jax.tree.unflatten(self._structure, leaves), self._static)
 
     def __call__(self, *arguments):
-        return self._jitted(self._leaves, *arguments)
+        return self._jitted(self.leaves, *arguments)
 
     def exchange(self, model):
-        """Take the arrays of another model of the same structure."""
-        self._leaves = jax.tree.leaves(eqx.filter(model, eqx.is_array))
+        """Take the arrays of another model of the same structure and data (products of a CPU are no arrays)."""
+        self.leaves = jax.tree.leaves(eqx.filter(model, eqx.is_array))

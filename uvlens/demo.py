@@ -65,5 +65,6 @@ MODEL = {
             "positive": True,
         },
     },
+    "positions": "auto",
     "fit": {"method": "nuts", "seed": 1, "n_warmup": 60, "n_draws": 340},
 }

@@ -3,7 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
-from .light import column_entries, light_columns
+from .light import PointSource, column_entries, light_columns
+from .oversampling import OverSampling
+from .quadrature import AdaptiveSampling
 from .source import Mapper, border_of
 
 
@@ -16,9 +18,9 @@ def traced_block(system, number, block, filled, scene):
     source, mesh = filled["source"][block.source], block.mesh
 
     def ray_trace(x, y):
-        return scene.trace(x, y, source.deflection_scale)
+        return scene.trace(x, y, block.source)
 
-    rays = [scene.rays(system.grids[k], source.deflection_scale) for k in block.skies]
+    rays = [scene.rays(system.grids[k], block.source) for k in block.skies]
     if getattr(mesh, "border", "none") == "relocate":
         borders = [border_of(system.skies[k].mask) for k in block.skies]
         rays = [border.relocate(*beta, ray_trace) for border, beta in zip(borders, rays)]
@@ -54,31 +56,60 @@ def assembled(system, filled, scene, entries):
         ]
         for one in system.columns.amplitudes:
             if one.sky == k:
-                parts.append(_light_entries(system, one, sky, filled, scene))
+                parts.append(column_entries(light_images(system, one, filled, scene), one.first))
+        if not parts:
+            parts.append(column_entries(jnp.zeros((sky.mask.n_pixels, 0)), 0))
         rows.append([jnp.concatenate(list(arrays), axis=1) for arrays in zip(*parts)])
     indices, weights = stacked(rows)
     return Mapper(indices, weights, system.columns.n_source)
 
 
-def _light_entries(system, one, sky, filled, scene):
-    """(indices, weights), shape (N, n), of the columns of a light profile of unit flux."""
-    profile, colour = one.component(filled, system.skies), 1.0
-    x, y, pixel, weight = sub_pixels(sky, scene.grids[system.grids[one.sky]])
-    if isinstance(one.place, int):
-        source = filled["source"][one.place]
-        colour, scale = _colour(source, sky), source.deflection_scale
-        if sky.over_sampling is None:
-            x, y = (beta.ravel() for beta in scene.rays(system.grids[one.sky], scale))
-        else:
-            x, y = scene.trace(x, y, scale)
-    area, lensed = sky.mask.grid.pixel_area, isinstance(one.place, int)
-    images = light_columns([profile], x, y, pixel, weight, sky.mask.n_pixels, area, lensed)
-    return column_entries(images * colour, one.first)
+def fixed_images(system, filled, scene):
+    """The sky of each light whose flux is a parameter, shape (N of its sky,) [flux per pixel]."""
+    return tuple(
+        one.component(filled, system.skies).flux * light_images(system, one, filled, scene)[:, 0]
+        for one in system.columns.fixed
+    )
+
+
+def added(system, images):
+    """Sum of such images at all pixels of the system, shape (N,)."""
+    skies = [jnp.zeros(sky.mask.n_pixels) for sky in system.skies]
+    for one, image in zip(system.columns.fixed, images):
+        skies[one.sky] = skies[one.sky] + image
+    return skies[0] if len(skies) == 1 else jnp.concatenate(skies)
+
+
+def light_images(system, one, filled, scene):
+    """Images of unit flux of a light profile's columns in its sky, shape (N, n) [1/pixel]."""
+    profile, sky = one.component(filled, system.skies), system.skies[one.sky]
+    area, lensed, colour = sky.mask.grid.pixel_area, isinstance(one.place, int), 1.0
+    grid = system.grids[one.sky]
+
+    def trace(x, y):
+        return scene.trace(x, y, one.place) if lensed else scene.to_plane(x, y, one.plane or 0)
+
+    if lensed:
+        colour = _colour(filled["source"][one.place], sky)
+    if isinstance(sky.over_sampling, AdaptiveSampling) and not isinstance(profile, PointSource):
+
+        def brightness(x, y):
+            return profile.columns(*trace(x, y))
+
+        return colour * sky.over_sampling.integrate(brightness, sky.mask)
+    x, y, pixel, weight = sub_pixels(sky, scene.grids[grid])
+    if lensed and sky.over_sampling is None:
+        x, y = (beta.ravel() for beta in scene.rays(grid, one.place))
+    else:
+        x, y = trace(x, y)
+    bent = lensed or (one.place == "lens" and not scene.is_first(one.plane or 0))
+    window = getattr(sky.reduction, "pixel_window", False)
+    return colour * light_columns([profile], x, y, pixel, weight, sky.mask.n_pixels, area, bent, window)
 
 
 def sub_pixels(sky, rays):
     """(x, y, pixel, weight) of the positions at which light profiles are evaluated, each of shape (M,)."""
-    if sky.over_sampling is not None:
+    if isinstance(sky.over_sampling, OverSampling):
         grid = sky.over_sampling.sub_grid(sky.mask)
         return grid.x, grid.y, grid.pixel, grid.weight
     n_pixels, n_rays = rays[0].shape

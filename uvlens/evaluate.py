@@ -1,5 +1,6 @@
 """ln E of a model file at fixed parameters, with its gradient and what it costs."""
 
+import dataclasses
 import difflib
 import time
 
@@ -8,13 +9,15 @@ import jax
 import numpy as np
 
 from .compiled import Compiled
+from .constraints import all_hold, as_constraints
 from .errors import InputError
 from .memory import estimate, peak_bytes
 from .model import Model
 from .normal import expected_rank, known_rank, operator_from_reduction
-from .parameters import path_name
-from .priors import Normal, SameAs, is_free
+from .paths import path_name
+from .priors import Normal, is_free, is_tied
 from .schema import as_number
+from .selfcal import Loop, calibrated_skies
 from .terms import (
     describe_skies,
     effective_parameters,
@@ -32,15 +35,15 @@ def every_number_free(tree):
     """The components with a placeholder prior in the place of every fixed number but the redshifts."""
 
     def free(key, leaf):
-        if is_free(leaf) or isinstance(leaf, SameAs | str) or path_name(key).endswith("redshift"):
+        if is_free(leaf) or is_tied(leaf) or isinstance(leaf, str) or path_name(key).endswith("redshift"):
             return leaf
         return Normal(float(leaf), 1.0)
 
-    return jax.tree_util.tree_map_with_path(free, tree, is_leaf=lambda leaf: is_free(leaf) or isinstance(leaf, SameAs))
+    return jax.tree_util.tree_map_with_path(free, tree, is_leaf=lambda leaf: is_free(leaf) or is_tied(leaf))
 
 
 def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memory=False, note=lambda _: None):
-    """Evaluate a ModelFile: the dict that `uvlens evaluate --json` prints.
+    """Evaluate a ModelFile: the dict that `uvlens evaluate --json` prints; nuisances are solved for there.
 
     Args:
         model_file: ModelFile.
@@ -50,12 +53,16 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
         memory: also the memory it takes; where more is needed than there is, only that.
         note: called with sentences about the data.
     """
-    model_file = model_file.replace_components(every_number_free)
+    # the placeholder priors say nothing of the share that constraints exclude: they are looked at where it is evaluated
+    stated = model_file.constraints
+    model_file = dataclasses.replace(model_file.replace_components(every_number_free), constraints=())
     started = time.perf_counter()
     data = model_file.load_data(note)
     read_seconds = time.perf_counter() - started
     mask = model_file.build_mask(data)
     started = time.perf_counter()
+    if model_file.nuisances:
+        data, visibilities = calibrated_skies(model_file, data, mask, note)
     skies = model_file.build_skies(data, mask, "auto" if memory else operator, note)
     reduction_seconds = time.perf_counter() - started
     expected = None
@@ -74,9 +81,13 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
             eqx.tree_at(lambda s: s.normal, s, operator_from_reduction(s.normal.reduction, operator)) for s in skies
         ]
     model = model_file.build_model(skies)
+    if model_file.nuisances:
+        loop = Loop(visibilities, model_file.nuisances, model_file.build_model, fixed=parameter_vector(model, settings))
+        model = loop.run(skies).model
     normal = model.normal
     operator_seconds = time.perf_counter() - started
     vector = parameter_vector(model, settings)
+    check_constraints(stated, model.parameters, vector)
     found = model.inversions(vector)
     minus_null, k = log_evidence_minus_null(found), n_visibilities(model)
     facts = {
@@ -115,6 +126,14 @@ def evaluate_file(model_file, settings=(), gradient=False, operator="auto", memo
     if not np.isfinite(facts["log_evidence"]) or not facts["kkt"]["converged"]:
         raise InputError("ln E is not finite at these parameters: is an ellipticity >= 1 or a radius negative?")
     return facts
+
+
+def check_constraints(stated, parameters, vector):
+    """Refuse a vector (n,) at which a constraint does not hold: the likelihood is 0 there."""
+    values = parameters.values(vector)
+    for one in as_constraints(stated, parameters):
+        if not all_hold((one,), values):
+            raise InputError(f"constraint {one.text!r} does not hold at these parameters: their likelihood is 0")
 
 
 def expected_memory(model_file, skies, operator, gradient):

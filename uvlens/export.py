@@ -2,6 +2,9 @@
 
 Into a copy of a measurement set (MODEL_DATA, and CORRECTED_DATA = data - model), a column of the set itself, a copy of
 a UVFITS file, or any other format. Both parallel hands get the model, cross hands none; flagged rows are predicted too.
+
+Data with calibration nuisances are left as they are: the model is that of what was measured, model visibilities times
+the gains that were solved for, and residual = data - gains x model.
 """
 
 import dataclasses
@@ -19,7 +22,7 @@ from .export_set import SetExport
 from .export_uvfits import write_uvfits
 from .imagesection import is_image_section
 from .normal import Reduction
-from .prediction import predict_reconstructed
+from .prediction import gains_of, predict_reconstructed
 from .report import load_best_model
 from .schema import Section, load_yaml
 
@@ -127,10 +130,10 @@ def _listed(entries):
 
 
 def _predictor(directory, sky):
-    """Visibilities -> model visibilities (K,) of the best fit of one sky."""
+    """Visibilities -> model visibilities (K,) of the best fit of one sky, times the gains of its nuisances."""
     model, _ = load_best_model(directory)
     found = model.inversions(jnp.zeros(0))
-    return lambda data: predict_reconstructed(found, data, sky=sky)
+    return lambda data: predict_reconstructed(found, data, sky=sky) * gains_of(found, data, sky=sky)
 
 
 def _write_other(out, entries, what, predict, note):

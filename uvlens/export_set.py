@@ -14,6 +14,7 @@ from .primarybeam import AbstractPrimaryBeam, beam_of_dishes
 
 BLOCK = 2**20
 """Visibilities predicted together."""
+_SAID = (("time", "TIME"), ("scan", "SCAN_NUMBER"))
 PARALLEL = ("I", "XX", "YY", "RR", "LL")
 """Hands that an unpolarised sky is seen in."""
 
@@ -78,7 +79,9 @@ class SetExport:
                 continue
             antennas = [self.numbers[key][rows[which]] for key in ("ANTENNA1", "ANTENNA2")]
             grid = np.broadcast_to(frequency, (len(which), len(frequency)))
-            part = coordinates(*seconds[which].T, grid, *antennas, **header, name=self.path.name)
+            said = {key: self.main.column(name, rows[which]) for key, name in _SAID if name in self.main.columns}
+            said["field"] = np.full(len(which), number)
+            part = coordinates(*seconds[which].T, grid, *antennas, **said, **header, name=self.path.name)
             vis[which] = predict(part).reshape(grid.shape)
             self.count += grid.size
         return np.isin(field, list(self.headers)), vis
@@ -117,12 +120,13 @@ def beam_of_entry(entry, diameters):
     return None if entry.primary_beam == "none" else beam_of_dishes(diameters)
 
 
-def coordinates(u, v, w, frequency, antenna1, antenna2, **header):
-    """Visibilities of no value at u, v, w [s] and frequencies of shape (rows, ..., channels); antennas (rows,)."""
+def coordinates(u, v, w, frequency, antenna1, antenna2, *, time=None, scan=None, field=None, **header):
+    """Visibilities of no value at u, v, w [s] and frequencies of shape (rows, ..., channels); the others (rows,)."""
 
     def each(values):
         return np.broadcast_to(values.reshape(-1, *(1,) * (frequency.ndim - 1)), frequency.shape)
 
+    said = {"time": time, "scan": scan, "field": field}
     arrays = {key: (each(seconds) * frequency).ravel() for key, seconds in zip("uvw", (u, v, w)) if seconds is not None}
     return Visibilities(
         **arrays,
@@ -131,5 +135,6 @@ def coordinates(u, v, w, frequency, antenna1, antenna2, **header):
         frequency=frequency.ravel(),
         antenna1=each(antenna1).ravel(),
         antenna2=each(antenna2).ravel(),
+        **{key: each(values).ravel() for key, values in said.items() if values is not None},
         **header,
     )

@@ -36,9 +36,8 @@ def write_uvfits(path, out, entries, what, predict):
                     rows = np.flatnonzero(np.asarray(groups.par("SOURCE")).astype(int) == number)
                 parameters = {key: uvfits_tables.values_of(groups, name)[rows] for key, name in names.items()}
                 frequency = uvfits_tables.frequencies_of(header, tables, axes, parameters)[0]
-                jobs.append(
-                    (rows, parameters, frequency, {"phase_center": center, "primary_beam": beam, "name": path.name})
-                )
+                head = {"phase_center": center, "primary_beam": beam, "name": path.name}
+                jobs.append((rows, parameters, frequency, head | {"field": np.full(len(rows), field)}))
     partial = f"{out}.partial"
     try:
         shutil.copyfile(path, partial)
@@ -67,7 +66,9 @@ def _replace_groups(path, header, location, axes, hands, jobs, what, predict):
             part = slice(start, start + size)
             one = {key: values[part] for key, values in parameters.items()}
             seconds = [one.get(key) for key in ("UU", "VV", "WW")]
-            data = coordinates(*seconds, np.ascontiguousarray(frequency[part]), *uvfits_tables.antennas_of(one), **head)
+            antennas, time = uvfits_tables.antennas_of(one), one["DATE"] - header.get("UVLENST0", 0.0)
+            own = head | {"time": time, "field": head["field"][part]}
+            data = coordinates(*seconds, np.ascontiguousarray(frequency[part]), *antennas, **own)
             vis = predict(data).reshape(frequency[part].shape)
             for hand in hands:
                 for i, values in enumerate((vis.real, vis.imag)):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -38,6 +39,24 @@ def write_atomically(path, write):
         if os.path.exists(temporary):
             os.remove(temporary)
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def check_room(directory, n_bytes=20_000_000):
+    """Refuse a folder that cannot be written to, or is on a disk that is full, before hours of work end there.
+
+    Raises:
+        InputError: naming the folder and what is wrong.
+    """
+    test = os.path.join(directory, ".uvlens.partial")
+    try:
+        free = shutil.disk_usage(directory).free
+        with open(test, "wb") as stream:
+            stream.write(b"0")
+        os.remove(test)
+    except OSError as error:
+        raise InputError(f"cannot write to {directory}: {error.strerror or error}") from None
+    if free < n_bytes:
+        raise InputError(f"{directory}: {free / 1e6:.0f} MB are left on its disk, a fit needs {n_bytes / 1e6:.0f}")
 
 
 def load_arrays(path):

@@ -4,8 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from .defaultpriors import Field
 from .errors import InputError
 from .grid import Mask
+from .oversampling import OverSampling, parse_over_sampling
+from .quadrature import AdaptiveSampling
 from .schema import Section, as_list, as_number
 from .shapes import Annulus, FitsFile, inside_any, mask_of_shapes, parse_shape
 
@@ -17,7 +20,8 @@ _SAME = 1e-6
 class ImagePlane:
     """Where the image plane is sampled; `given` are the keys that its section has.
 
-    Compressed data bring their own pixels: what is not given is theirs, what is given must agree with them.
+    over_sampling, of light profiles, and the operator are those of all visibilities. Compressed data bring their own
+    pixels: what is not given is theirs, what is given must agree with them.
     """
 
     pixel_scale: float | None
@@ -26,6 +30,8 @@ class ImagePlane:
     mask: tuple
     center: tuple | dict
     given: frozenset[str] = frozenset()
+    over_sampling: OverSampling | AdaptiveSampling | None = None
+    operator: str = "auto"
 
     def reach(self):
         """Distance of the edge of the mask from the phase centre [arcsec]; that of a centre in ra, dec is not in it."""
@@ -39,6 +45,13 @@ class ImagePlane:
             return max(float(np.hypot(x, y)) for x, y in corners)
         center = (0.0, 0.0) if isinstance(self.center, dict) else self.center
         return float(np.hypot(*center) + arguments[-1])
+
+    def nominal_field(self, has_visibilities):
+        """The Field of default priors where the section says it: None where data or files decide."""
+        if not has_visibilities or "mask" not in self.given or isinstance(self.center, dict):
+            return None
+        kind, *arguments = self.mask
+        return Field(float(arguments[-1]), self.center) if kind in ("disc", "annulus") else None
 
     def build_mask(self, data_sets):
         """The mask on which data sets (Visibilities, VisibilityStreams, Reductions) are fitted."""
@@ -126,8 +139,11 @@ def parse_image_plane(section, folder):
         inner.finish()
     else:
         center = section.numbers("center", 2, [0.0, 0.0])
+    sampling = parse_over_sampling(section)
+    operator = section.choice("operator", ["auto", "direct", "fft", "lowrank", "nufft"], "auto")
     section.finish()
-    return ImagePlane(None if scale == "auto" else scale, rays, window, shape, center, frozenset(section.value))
+    scale = None if scale == "auto" else scale
+    return ImagePlane(scale, rays, window, shape, center, frozenset(section.value), sampling, operator)
 
 
 def parse_mask(mask, folder):

@@ -89,7 +89,6 @@ def parse_image_entry(section, folder):
     rays = None if section.get("rays") is None else section.integer("rays")
     if rays is not None and rays > 32:
         raise InputError(f"{section.name('rays')}: expected at most 32 per pixel side, got {rays}")
-    sampling = section.get("over_sampling")
     entry = ImageEntry(
         file=_path(section.text("file"), folder),
         hdu=_hdu(section),
@@ -107,7 +106,7 @@ def parse_image_entry(section, folder):
         flip_x=None if flip is None else section.boolean("flip_x", False),
         offset=section.numbers("offset", 2, [0.0, 0.0]),
         rays=rays,
-        over_sampling=None if sampling is None else _parse_sampling(section, sampling),
+        over_sampling=parse_over_sampling(section),
     )
     section.finish()
     return entry
@@ -261,12 +260,6 @@ def _parse_center(section):
         inner.finish()
         return center
     return section.numbers("center", 2)
-
-
-def _parse_sampling(section, value):
-    if isinstance(value, int) and not isinstance(value, bool):
-        return parse_over_sampling(Section({"sizes": [value]}, section.name("over_sampling")))
-    return parse_over_sampling(section.section("over_sampling"))
 
 
 def _hdu(section):

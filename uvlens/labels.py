@@ -40,6 +40,6 @@ def light_name(amplitudes):
     """Path of a light profile: lens.light.0, source.light.1, source.2.light.0, or background."""
     if amplitudes.place == "sky":
         return "background"
-    if amplitudes.place == "lens":
-        return f"lens.light.{amplitudes.number}"
-    return f"source.{amplitudes.place}.light.{amplitudes.number}"
+    place = "lens" if amplitudes.place == "lens" else "source"
+    number = "" if amplitudes.plane is None else f"{amplitudes.plane}."
+    return f"{place}.{number}light.{amplitudes.number}"

@@ -1,6 +1,6 @@
 """The lens model: from a vector of free parameters to ln E, left to right.
 
-parameters -> Scene (rays traced) -> for every system: mesh geometry -> Mapper (L) -> H -> ln E, added
+parameters -> Lens of every source -> Scene (rays traced) -> for every system: mesh geometry -> Mapper (L) -> H -> ln E
 """
 
 import equinox as eqx
@@ -9,14 +9,24 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .columns import columns_of
+from .constraints import all_hold, as_constraints, excluded_shares
+from .cosmology import as_cosmology
+from .defaultpriors import field_of, with_default_priors
+from .domain import check_priors, confined
 from .errors import InputError
-from .lens import LensPlane
+from .guard import positions_of, proposed
+from .lens.lens import as_planes
 from .parameters import Parameters
+from .planes import lenses_of, reference_of, with_subhaloes
+from .rebuild import options_of
 from .reconstruction import Reconstruction
+from .sampledamplitudes import WAYS, with_sampled_amplitudes
 from .scene import Scene
 from .sky import as_skies
 from .sourcemodel import STRENGTH_RANGE, PixelSource, Source, settled_source
-from .system import FittedSystem, fitted_system
+from .system import FittedSystem
+from .systembuild import fitted_system
+from .weightscale import check_weight_scale
 
 __all__ = ["STRENGTH_RANGE", "Model", "PixelSource", "Positions", "Reconstruction", "Source"]
 
@@ -29,10 +39,12 @@ class Positions(eqx.Module):
     Args:
         xy: image positions, shape (M, 2), M >= 2 [arcsec East, North].
         threshold: arcsec.
+        source: number of the source that they are images of.
     """
 
     xy: Float[Array, "M 2"]
     threshold: float = eqx.field(static=True)
+    source: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
         if self.xy.ndim != 2 or self.xy.shape[1] != 2 or self.xy.shape[0] < 2:
@@ -59,17 +71,35 @@ class Model(eqx.Module):
     Args:
         normal: the normal operator of the data; a Sky; or a list of these (bands that look different, a line and its
             continuum, an image beside visibilities).
-        lens: a LensPlane, or a list of mass components.
+        lens: a LensPlane; a list of mass components in one plane; or a list of LensPlanes with redshifts.
         source: a Source, PixelSource or light profile. Of a single one every sky takes mesh, prior and strength, with
             a source vector of its own (one for all if it is `shared`). A list: a single sky sees all of them; of
             several operators each sees its own; a Sky says which it sees.
         rays: rays per side of an image pixel; its brightness is the mean over rays x rays of them.
-        positions: optional guard against demagnified solutions.
+        positions: Positions, the guard against demagnified solutions; "auto": those that the data propose; "none": no
+            guard, and `fit` does not ask for one.
+        cosmology: of `uvlens.cosmology` (its H0 and Om0 may be priors), a name of astropy's, or None for Planck18; it
+            matters where there are several planes, or sources at several redshifts.
+        reference_redshift: of the source that Einstein radii and deflections are stated for; None: the farthest of
+            those without a deflection_scale.
+        chained: whether the priors of the lens come from the posterior of an earlier fit, so that the search begins
+            near its solution.
+        constraints: inequalities between parameters ("source.light.0.R_sersic < source.light.1.R_sersic", or
+            `function_of` them that gives booleans): where one does not hold, ln L is -inf.
+        amplitudes: "solved": linear fluxes are solved for; "sampled": they are parameters with priors
+            (`sampledamplitudes`).
+        weight_scale: factor of the weights, a number or prior; {name of a sky: one} where there are several; None: 1
+            (see `uvlens.weightscale`).
+        signed: paths of fluxes with priors that may be negative ("source.light.0.flux"); those that are sampled in the
+            place of linear ones know it themselves.
 
-    Fields of components may be numbers, priors (`uvl.Uniform(...)` or a numpyro distribution) or `SameAs(path)`.
+    Fields of components may be numbers, priors (`uvl.Uniform(...)`, a numpyro distribution, `uvl.FREE`, a member of a
+    joint prior), `SameAs(path)`, or a `function_of` others. Where
+    a prior that is not bounded (a normal) leaves the domain of a parameter, ln L is -inf.
 
     Raises:
-        InputError: sources that no sky sees, or skies without a source; see `system.fitted_system`.
+        InputError: redshifts that are missing or in the wrong order; priors outside a parameter's domain; sources that
+            no sky sees, or skies without a source; see `systembuild.fitted_system`.
     """
 
     systems: tuple[FittedSystem, ...]
@@ -77,17 +107,71 @@ class Model(eqx.Module):
     positions: Positions | None
     parameters: Parameters = eqx.field(static=True)
     components: dict = eqx.field(static=True)
+    reference_redshift: float | None = eqx.field(static=True)
+    chained: bool = eqx.field(static=True)
+    constraints: tuple = eqx.field(static=True)
+    excluded: float = eqx.field(static=True)
+    unguarded: bool = eqx.field(static=True)
+    defaults: tuple[str, ...] = eqx.field(static=True)
+    signed: tuple[str, ...] = eqx.field(static=True)
+    rays: int = eqx.field(static=True)
 
-    def __init__(self, normal, lens, source, rays=4, positions=None):
-        lens = lens if isinstance(lens, LensPlane) else LensPlane(lens)
+    def __init__(
+        self,
+        normal,
+        lens,
+        source,
+        rays=4,
+        positions=None,
+        cosmology=None,
+        reference_redshift=None,
+        constraints=(),
+        amplitudes="solved",
+        weight_scale=None,
+        chained=False,
+        signed=(),
+    ):
+        self.chained, self.rays = bool(chained), rays
+        planes = as_planes(lens)
+        cosmology = as_cosmology(cosmology)
+        lens = list(planes) if isinstance(lens, list | tuple) and planes[0] is lens[0] else planes[0]
         is_list = isinstance(source, list | tuple)
         sources = [settled_source(one) for one in (source if is_list else [source])]
         skies = as_skies(normal, [one.shared for one, _ in sources], is_list)
         stated = [one for one, _ in sources]
-        self.components = {"lens": lens, "source": stated if is_list else stated[0]}
+        self.reference_redshift = reference_of(planes, stated, reference_redshift)
+        lens = with_subhaloes(lens, self.reference_redshift, cosmology)
+        components = {"lens": lens, "source": stated if is_list else stated[0], "cosmology": cosmology}
+        self.components, self.defaults = with_default_priors(components, lambda: field_of(skies[0].mask))
+        if amplitudes not in WAYS:
+            raise InputError(f"amplitudes must be {' or '.join(WAYS)}, got {amplitudes!r}")
+        if amplitudes == "sampled":
+            self.components, sampled = with_sampled_amplitudes(self.components, skies)
+            signed = (*signed, *sampled)
+        # the sources of a fit are a list, whether they were stated as one or not
+        self.signed = signed if is_list else tuple(one.replace("source.", "source.0.", 1) for one in signed)
+        lens, stated = self.components["lens"], self.components["source"]
+        stated = stated if is_list else [stated]
+        sources = [(one, maximised) for one, (_, maximised) in zip(stated, sources)]
+        if weight_scale is not None:
+            self.components = {**self.components, "nuisances": {"weight_scale": weight_scale}}
         self.parameters = Parameters(self.components)
-        self.positions = positions
-        centers = _light_centers(self.parameters.fill(self.parameters.median())["lens"])
+        self.parameters.check_known(signed, "signed")
+        check_priors(self.components, self.parameters, signed)
+        if weight_scale is not None:
+            check_weight_scale(self.components["nuisances"], self.parameters, [sky.name for sky in skies])
+            if any(sky.n_channels > 1 or sky.spectral is not None for sky in skies):
+                raise InputError("nuisances.weight_scale: of merged channels without a spectral index")
+        self.constraints = as_constraints(constraints, self.parameters)
+        self.excluded = excluded_shares(self.constraints, self.parameters)[0] if self.constraints else 0.0
+        self.unguarded = isinstance(positions, str) and positions == "none"
+        is_proposed = isinstance(positions, str) and positions == "auto"
+        if isinstance(positions, str) and not (self.unguarded or is_proposed):
+            raise InputError(f'positions must be Positions, "auto" or "none", got {positions!r}')
+        self.positions = positions = None if isinstance(positions, str) else positions
+        if positions is not None and not 0 <= positions.source < len(stated):
+            raise InputError(f"positions: source {positions.source} is not one of the {len(stated)} sources")
+        centers = _light_centers(as_planes(self.parameters.fill(self.parameters.median())["lens"]))
         skies = [sky.over_sampled(centers) for sky in skies]
         self.grids, numbers = _grids(skies, rays)
         self.systems = tuple(
@@ -96,10 +180,19 @@ class Model(eqx.Module):
                 members,
                 [numbers[i] for i in members],
                 skies[members[0]].rays or rays,
-                columns_of([skies[i] for i in members], sources, lens.light, lens.light_skies),
+                columns_of([skies[i] for i in members], sources, lens, is_list),
             )
             for members in _sharing(skies, sources)
         )
+        if is_proposed:
+            found = proposed(self)
+            if found is None:
+                raise InputError("positions: auto: no two images stand out of the data; state positions")
+            self.positions = positions_of(found)
+
+    def rebuilt(self, **changes):
+        """The Model of the same arguments but these, every option kept: `rebuilt(lens=..., chained=True)`."""
+        return Model(**(options_of(self) | changes))
 
     @property
     def skies(self):
@@ -149,15 +242,27 @@ class Model(eqx.Module):
         """ln E of an empty sky, all skies together."""
         return sum(sky.reduction.log_evidence_null for sky in self.skies)
 
-    def lens(self, vector):
-        """The LensPlane at a physical parameter vector (n,)."""
-        return self.parameters.fill(vector)["lens"]
+    def lens(self, vector, source=0):
+        """The Lens at a physical parameter vector (n,), as source number `source` sees it."""
+        return self.lenses(vector)[source]
+
+    def lenses(self, vector):
+        """[Lens] as each source sees it."""
+        return lenses_of(self.filled(vector)[0], self.reference_redshift)
+
+    def filled(self, vector):
+        """(components with numbers for priors, whether these lie in their domains and all constraints hold)."""
+        filled = self.parameters.fill(vector)
+        filled["source"] = filled["source"] if isinstance(filled["source"], list) else [filled["source"]]
+        components, valid = confined(filled, self.signed)
+        if self.constraints:
+            valid = valid & all_hold(self.constraints, self.parameters.values(vector))
+        return components, valid
 
     def problems(self, vector):
         """[Problem] of every system at a physical vector (n,), in JAX."""
-        filled = self.parameters.fill(vector)
-        filled["source"] = filled["source"] if isinstance(filled["source"], list) else [filled["source"]]
-        scene = Scene(filled["lens"], self.grids)
+        filled, _ = self.filled(vector)
+        scene = Scene(lenses_of(filled, self.reference_redshift), self.grids)
         return [system.problem(filled, scene) for system in self.systems]
 
     @eqx.filter_jit
@@ -170,12 +275,18 @@ class Model(eqx.Module):
 
     def positions_penalty(self, vector):
         """The term of the positions guard, 0 without one."""
-        return jnp.array(0.0) if self.positions is None else self.positions.log_penalty(self.lens(vector))
+        if self.positions is None:
+            return jnp.array(0.0)
+        return self.positions.log_penalty(self.lens(vector, self.positions.source))
 
     def log_evidence_minus_null(self, vector):
-        """ln E - ln E_null at a physical vector (n,); NaN where a positive source was not found."""
+        """ln E - ln E_null at a physical vector (n,).
+
+        NaN where a positive source was not found, -inf where a parameter is outside its domain.
+        """
         problems = self.problems(vector)
-        return sum(system.log_evidence_minus_null(problem) for system, problem in zip(self.systems, problems))
+        value = sum(system.log_evidence_minus_null(problem) for system, problem in zip(self.systems, problems))
+        return jnp.where(self.filled(vector)[1], value, -jnp.inf)
 
     def log_prob(self, vector):
         """ln E - ln E_null + ln prior at a physical vector (n,)."""
@@ -210,9 +321,10 @@ class Model(eqx.Module):
         return first.inversion, first.geometry
 
 
-def _light_centers(lens):
+def _light_centers(planes):
     """Where the light of the lens is steep, the parameters at their medians."""
-    found = [(float(one.center_x), float(one.center_y)) for one in lens.light if hasattr(one, "center_x")]
+    lights = [one for plane in planes for one in plane.light]
+    found = [(float(one.center_x), float(one.center_y)) for one in lights if hasattr(one, "center_x")]
     return tuple(dict.fromkeys(found))
 
 

@@ -6,16 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from .adapt import with_adapt_images
+from .apertures import NO_SETTINGS, DerivedSettings, parse_derived
+from .cosmology import AbstractCosmology
 from .datasection import DataEntry, parse_item
+from .defaultpriors import with_default_priors
 from .errors import InputError
 from .imageplane import ImagePlane, parse_image_plane
 from .imagesection import ImageEntry
+from .jointpriors import with_joint_priors
 from .lens import LensPlane
-from .parse import parse_lens, parse_sources
+from .normal import Nuisances
+from .nuisancesection import parse_nuisances
+from .parse import parse_cosmology, parse_lens, parse_sources
+from .parse_mass import with_maps
+from .parse_priors import parse_constraints, parse_joint_priors
+from .sampledamplitudes import WAYS
 from .schema import Section, as_list, load_yaml
 from .skies import ImageSky, less_components, load_skies
+from .statedpriors import with_distributions
 
-METHODS = ("auto", "optimize", "nuts", "nautilus")
+METHODS = ("auto", "optimize", "laplace", "svi", "nuts", "nautilus")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +37,15 @@ class ModelFile:
         content: the mapping, variables expanded.
         data, image_plane: what to read and where to look; data_items is the `data:` list as it was written.
         lens, source: components with priors in place; a list of sources where every sky has its own.
-        positions: (xy, threshold) or None.
+        positions: (xy, threshold, number of the source), "auto", "none" or None.
         method, seed, options: of the fit.
         source_skies: names of the skies of each of a list of sources, () for all.
+        derived: what is measured beside the usual derived quantities.
+        chained: whether priors of the lens come from the posterior of an earlier stage of a pipeline.
+        cosmology, reference_redshift, constraints, amplitudes: see Model.
+        defaults: paths of parameters with default priors, those settled that need no data.
+        nuisances: of the calibration of the data.
+        weight_scale, signed: see Model.
     """
 
     path: Path
@@ -37,40 +53,94 @@ class ModelFile:
     data: tuple[DataEntry | ImageEntry, ...]
     data_items: list
     image_plane: ImagePlane
-    lens: LensPlane
+    lens: LensPlane | list[LensPlane]
     source: object
     positions: tuple | None
     method: str
     seed: int
     options: dict
     source_skies: tuple[tuple[str, ...], ...] = ()
+    cosmology: AbstractCosmology | None = None
+    reference_redshift: float | None = None
+    derived: DerivedSettings = NO_SETTINGS
+    constraints: tuple = ()
+    amplitudes: str = "solved"
+    defaults: tuple[str, ...] = ()
+    chained: bool = False
+    nuisances: Nuisances = dataclasses.field(default_factory=Nuisances)
+    weight_scale: object = None
+    signed: tuple[str, ...] = ()
 
     @staticmethod
     def read(path):
         """Read and check a model file; no data are read yet."""
-        path = Path(path)
-        content = load_yaml(path)
+        return ModelFile.of(load_yaml(path), Path(path))
+
+    @staticmethod
+    def of(content, path):
+        """Check the mapping of a model file that lies, or would lie, at a path."""
+        if "pipeline" in content:
+            raise InputError("pipeline: stages are for `uvlens fit`; elsewhere give the best_fit.yaml of one of them")
         root = Section(content)
         entries = as_list(root.require("data"), "data")
         if not entries:
             raise InputError("data: expected at least one file, got an empty list")
         data = tuple(parse_item(Section(item, f"data.{i}"), path.parent) for i, item in enumerate(entries))
         image_plane = parse_image_plane(root.section("image_plane", {}), path.parent)
-        root.text("cosmology", "Planck18")
-        lens = parse_lens(root.require("lens"), "lens")
+        cosmology, reference = parse_cosmology(root.get("cosmology", "Planck18"))
+        lens = parse_lens(root.require("lens"), "lens", path.parent)
         source, source_skies = parse_sources(root.require("source"), path.parent)
         positions = _positions(root.get("positions"))
-        if root.get("nuisances") is not None:
-            raise InputError("nuisances: calibration nuisances are not available in this version")
-        method, seed, options = _fit(root.section("fit", {}))
+        constraints = parse_constraints(root.get("constraints"))
+        components = {"lens": lens, "source": source, "cosmology": cosmology}
+        components = with_distributions(components, root.section("numpyro_priors", {}).value)
+        components = with_joint_priors(components, parse_joint_priors(root.get("joint_priors")))
+        field = image_plane.nominal_field(any(isinstance(one, DataEntry) for one in data))
+        components, defaults = (components, ()) if field is None else with_default_priors(components, field)
+        lens, source, cosmology = (components[key] for key in ("lens", "source", "cosmology"))
+        derived = parse_derived(root.section("derived", {}))
+        nuisances, weight_scale = parse_nuisances(root.section("nuisances", {}))
+        fit = root.section("fit", {})
+        amplitudes = fit.choice("amplitudes", list(WAYS), "solved")
+        method, seed, options = _fit(fit)
+        chained, signed = root.boolean("chained", False), root.get("signed", [])
+        if not isinstance(signed, list) or not all(isinstance(one, str) for one in signed):
+            raise InputError(f"signed: expected a list of paths of fluxes, got {signed!r}")
         root.finish()
         return ModelFile(
-            path, content, data, entries, image_plane, lens, source, positions, method, seed, options, source_skies
+            path=path,
+            content=content,
+            data=data,
+            data_items=entries,
+            image_plane=image_plane,
+            lens=lens,
+            source=source,
+            positions=positions,
+            method=method,
+            seed=seed,
+            options=options,
+            source_skies=source_skies,
+            cosmology=cosmology,
+            reference_redshift=reference,
+            derived=derived,
+            constraints=constraints,
+            amplitudes=amplitudes,
+            defaults=defaults,
+            nuisances=nuisances,
+            weight_scale=weight_scale,
+            chained=chained,
+            signed=tuple(signed),
         )
 
     def replace_components(self, change):
-        """The same file with `change` applied to the lens and to the source."""
-        return dataclasses.replace(self, **{key: change({key: getattr(self, key)})[key] for key in ("lens", "source")})
+        """The same file with `change` applied to the lens, the source and the cosmology."""
+        keys = ("lens", "source", "cosmology")
+        return dataclasses.replace(self, **{key: change({key: getattr(self, key)})[key] for key in keys})
+
+    @property
+    def climbing(self):
+        """Options of the fit that a climb takes."""
+        return {key: value for key, value in self.options.items() if key in ("n_starts", "n_screen")}
 
     def load_data(self, note=lambda _: None):
         """The data by sky (SkyData), weights and primary beams settled; `note` gets a sentence for each choice."""
@@ -127,27 +197,43 @@ class ModelFile:
 
         from .model import Model, Positions
 
-        guard = None if self.positions is None else Positions(jnp.asarray(self.positions[0]), self.positions[1])
+        guard = self.positions
+        if isinstance(guard, tuple):
+            guard = Positions(jnp.asarray(guard[0]), *guard[1:])
         first = (normal if isinstance(normal, list) else [normal])[0]
         origin = getattr(first, "reduction", first).phase_center
         source = [
             with_adapt_images(one, origin) for one in (self.source if isinstance(self.source, list) else [self.source])
         ]
         source = source if isinstance(self.source, list) else source[0]
-        return Model(normal, self.lens, source, rays=self.image_plane.rays, positions=guard)
+        return Model(
+            normal,
+            with_maps(self.lens, origin),
+            source,
+            rays=self.image_plane.rays,
+            positions=guard,
+            cosmology=self.cosmology,
+            reference_redshift=self.reference_redshift,
+            chained=self.chained,
+            constraints=self.constraints,
+            amplitudes=self.amplitudes,
+            weight_scale=self.weight_scale,
+            signed=self.signed,
+        )
 
 
 def _positions(value):
-    if value is None:
-        return None
+    if value is None or value in ("none", "auto"):
+        return value
     section = Section(value, "positions")
     pairs = as_list(section.require("xy"), "positions.xy")
     xy = np.array([Section({i: pair}, "positions.xy").numbers(i, 2) for i, pair in enumerate(pairs)])
     threshold = section.number("threshold", positive=True)
+    source = section.integer("source", 0, lowest=0)
     section.finish()
     if len(xy) < 2:
         raise InputError(f"positions.xy: expected at least two (x, y) pairs, got {len(xy)}")
-    return xy, threshold
+    return xy, threshold, source
 
 
 FIT_OPTIONS = {
@@ -158,6 +244,10 @@ FIT_OPTIONS = {
     "n_draws": 10,
     "n_live": 20,
     "n_effective": 10,
+    "n_steps": 10,
+    "n_particles": 1,
+    "target_ess": 10,
+    "max_draws": 10,
 }
 """Whole-number options of the searches with their smallest value."""
 
@@ -168,5 +258,12 @@ def _fit(section):
     options = {
         key: section.integer(key, lowest=lowest) for key, lowest in FIT_OPTIONS.items() if section.get(key) is not None
     }
+    for key, names in (("optimizer", ["lbfgs", "adam"]), ("guide", ["gaussian", "flow"])):
+        if section.get(key) is not None:
+            options[key] = section.choice(key, names, names[0])
+    if section.get("target_accept") is not None:
+        options["target_accept"] = section.number("target_accept", positive=True)
+    if section.get("workers") is not None:
+        options["workers"] = section.integer("workers", lowest=1)
     section.finish()
     return method, seed, options

@@ -12,6 +12,9 @@ stays flat. Backends:
     pynufft   min-max interpolation, relative error about 1e-5 whatever `eps` says
 """
 
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
 import numpy as np
 
 from .conventions import ARCSEC
@@ -91,6 +94,40 @@ def _origin_phase(u, v, grid):
     """exp(2 pi i u.x0), x0 the position of the pixel (rows // 2, columns // 2): the libraries' origin."""
     x0, y0 = ((c + (n // 2 - 0.5 * (n - 1)) * grid.pixel_scale) * ARCSEC for c, n in zip(grid.center, grid.shape[::-1]))
     return np.exp(2j * np.pi * (u * x0 + v * y0))
+
+
+class Transform(NamedTuple):
+    """Both transforms of one data set and one grid, as functions that JAX differentiates; `transform` makes it.
+
+    Attributes:
+        points: phase advance from pixel to pixel along (rows, columns), each of shape (K,).
+        phase: of the origin, shape (K,).
+        shape: (rows, columns).
+        eps: requested relative accuracy.
+    """
+
+    points: tuple
+    phase: Any
+    shape: tuple[int, int]
+    eps: float
+
+    def forward(self, image):
+        """V_k = sum_i I_i exp(+2 pi i (u_k x_i + v_k y_i)), shape (K,), of an image of `shape`."""
+        from jax_finufft import nufft2
+
+        return nufft2(image.astype(complex), *self.points, eps=self.eps, iflag=+1) * self.phase
+
+    def adjoint(self, coefficients):
+        """I_i = sum_k c_k exp(-2 pi i (u_k x_i + v_k y_i)), complex, of `shape`."""
+        from jax_finufft import nufft1
+
+        return nufft1(self.shape, coefficients * self.phase.conj(), *self.points, eps=self.eps, iflag=-1)
+
+
+def transform(u, v, grid, eps=1e-12):
+    """The Transform between baselines u, v (K,) [wavelengths] and a PixelGrid."""
+    points = tuple(jnp.asarray(axis) for axis in _radians_per_pixel(u, v, grid))
+    return Transform(points, jnp.asarray(_origin_phase(u, v, grid)), tuple(grid.shape), eps)
 
 
 def _finufft1(u, v, c, grid, eps):

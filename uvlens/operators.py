@@ -3,6 +3,7 @@
 from .errors import InputError
 from .normal import can_share, operator_from_reduction, share_curvature
 from .normal.spectral import spectral_reduction
+from .normal.transforms import transforms_operator
 from .sky import Sky
 
 
@@ -37,9 +38,17 @@ def sky_operators(
         note(f"spectral index about {spectral.reference_frequency / 1e9:.4f} GHz, {len(spectral.groups)} groups")
         operator = operator_from_reduction(spectral.at(0.0), method)
         return [Sky(operator, data.name, sources, spectral=spectral)]
+    method = image_plane.operator if method == "auto" else method
+    if method == "nufft":
+        if len(data.channels) > 1:
+            raise InputError("operator nufft is for merged channels, these are separate")
+        alone = [image_plane.reduce([one], mask, schedule) for one in data.channels[0]]
+        operator = transforms_operator(data.channels[0], alone)
+        return [Sky(operator, data.name, sources, data.frequencies, over_sampling=image_plane.over_sampling)]
     reductions = [image_plane.reduce(channel, mask, schedule) for channel in data.channels]
     if len(reductions) == 1:
-        return [Sky(operator_from_reduction(reductions[0], method), data.name, sources, data.frequencies)]
+        operator, sampling = operator_from_reduction(reductions[0], method), image_plane.over_sampling
+        return [Sky(operator, data.name, sources, data.frequencies, over_sampling=sampling)]
     assert data.frequencies is not None
     verdict = can_share(reductions) if shares else None
     if verdict is not None:
@@ -47,9 +56,16 @@ def sky_operators(
     if verdict is not None and verdict.possible:
         shared = share_curvature(reductions)
         operator = operator_from_reduction(shared.reduction, method)
-        return [Sky(operator, data.name, sources, data.frequencies, shared)]
+        sampling = image_plane.over_sampling
+        return [Sky(operator, data.name, sources, data.frequencies, shared, over_sampling=sampling)]
     return [
-        Sky(operator_from_reduction(reduction, method), data.name, sources, (frequency,))
+        Sky(
+            operator_from_reduction(reduction, method),
+            data.name,
+            sources,
+            (frequency,),
+            over_sampling=image_plane.over_sampling,
+        )
         for reduction, frequency in zip(reductions, data.frequencies)
     ]
 

@@ -129,8 +129,53 @@ def sub_grid(mask: Mask, size) -> SubGrid:
     return SubGrid(x, y, pixel, 1.0 / count[pixel], mask.n_pixels)
 
 
-def parse_over_sampling(section):
-    """An OverSampling from its section: a number of sub-pixels a side, or {sizes:, radii:, centers:}."""
+def parse_over_sampling(section, key="over_sampling"):
+    """An OverSampling or AdaptiveSampling from a section's key, None where it has none.
+
+    over_sampling: 4                                                              # 4 x 4 in every pixel
+    over_sampling: {sizes: [32, 8, 2], radii: [0.1, 0.3], centers: [[0, 0]]}
+    over_sampling: adaptive                                                       # see `uvlens.quadrature`
+    over_sampling: {adaptive: {order: 3, levels: 8, n_refine: 80}}
+    """
+    from .schema import Section
+
+    value = section.get(key)
+    if value is None:
+        return None
+    if value == "adaptive":
+        return _adaptive(Section({}, section.name(key)))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _by_distance(Section({"sizes": [value]}, section.name(key)))
+    inner = section.section(key)
+    if inner.get("adaptive") is not None:
+        settings = inner.section("adaptive")
+        inner.finish()
+        return _adaptive(settings)
+    return _by_distance(inner)
+
+
+def sampling_section(sampling):
+    """What `parse_over_sampling` reads, from what it makes."""
+    if not isinstance(sampling, OverSampling):
+        return {"adaptive": dataclasses.asdict(sampling)}
+    content = {"sizes": list(sampling.sizes), "radii": list(sampling.radii)}
+    return content | {"centers": [list(center) for center in sampling.centers]}
+
+
+def _adaptive(section):
+    from .quadrature import AdaptiveSampling
+
+    given = {key: section.integer(key, lowest=0) for key in ("order", "levels", "n_refine") if section.get(key)}
+    given |= {key: section.text(key) for key in ("rule", "estimate") if section.get(key)}
+    section.finish()
+    try:
+        return AdaptiveSampling(**{"n_refine": 80, **given})
+    except InputError as error:
+        raise InputError(f"{section.path}: {str(error).removeprefix('quadrature: ')}") from None
+
+
+def _by_distance(section):
+    """{sizes:, radii:, centers:}."""
     from .schema import as_list, as_number
 
     sizes = as_list(section.require("sizes"), section.name("sizes"))

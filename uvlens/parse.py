@@ -1,36 +1,63 @@
 """From the sections of a model file to components: profiles, priors, meshes, every key checked."""
 
 import dataclasses
-import difflib
 from pathlib import Path
 
 from .adapt import AdaptFile
+from .cosmology import FlatLambdaCDM, as_cosmology
 from .errors import InputError
-from .lens import MASS_PROFILES, LensPlane
+from .lens import LensPlane
 from .parse_light import parse_light
+from .parse_mass import parse_mass
 from .parse_mesh import parse_mesh
+from .parse_priors import asked_defaults, parse_pairs, parse_parameter
 from .parse_regularization import parse_regularization
-from .priors import PRIORS, SameAs
 from .schema import Section, as_list, as_number
 
 
-def parse_lens(value, path):
-    """A LensPlane from its section; profiles and their parameters are checked."""
-    if isinstance(value, list):
-        if len(value) != 1:
-            raise InputError(f"{path}: one lens plane is available in this version, got {len(value)}")
-        value = value[0]
-    section = Section(value, path)
+def parse_lens(value, path, folder=None):
+    """A LensPlane from its section, or a list of them from a list; profiles and their parameters are checked.
+
+    `folder` is that paths of deflection maps are relative to.
+    """
+    if not isinstance(value, list):
+        return _plane(Section(value, path), folder)
+    if not value:
+        raise InputError(f"{path}: expected at least one lens plane, got an empty list")
+    return [_plane(Section(item, f"{path}.{i}"), folder) for i, item in enumerate(value)]
+
+
+def parse_cosmology(value):
+    """(cosmology, redshift that deflections are stated for or None) from the section.
+
+    cosmology: Planck18
+    cosmology: {name: WMAP9, reference_redshift: 2.4}
+    cosmology: {H0: 70, Om0: {uniform: [0.1, 0.6]}}            # flat, LambdaCDM; may be free
+    """
+    if not isinstance(value, dict):
+        return as_cosmology(str(value)), None
+    section = Section(value, "cosmology")
+    reference = section.get("reference_redshift")
+    if reference is not None:
+        reference = as_number(reference, section.name("reference_redshift"), positive=True)
+    flat = {key: section.get(key) for key in ("H0", "Om0")}
+    flat = {key: parse_parameter(one, section.name(key)) for key, one in flat.items() if one is not None}
+    name = section.get("name")
+    section.finish()
+    if name is not None and flat:
+        raise InputError("cosmology: give a name, or H0 and Om0, not both")
+    try:
+        return (FlatLambdaCDM(**flat) if flat else as_cosmology(name)), reference
+    except InputError as error:
+        raise InputError(f"cosmology: {str(error).removeprefix('cosmology: ')}") from None
+
+
+def _plane(section, folder):
     redshift = section.get("redshift")
     if redshift is not None:
         redshift = as_number(redshift, section.name("redshift"), positive=True)
-    items = as_list(section.require("mass"), section.name("mass"))
-    mass = [
-        parse_component(Section(item, f"{section.name('mass')}.{i}"), MASS_PROFILES) for i, item in enumerate(items)
-    ]
-    if not mass:
-        raise InputError(f"{section.name('mass')}: expected at least one profile")
     light, skies = _light(section)
+    mass = parse_mass(section, light, folder)
     section.finish()
     return LensPlane(mass, redshift, light, skies)
 
@@ -78,7 +105,9 @@ def parse_source(section, folder=None):
     index = section.get("spectral_index")
     if index is not None:
         index = parse_parameter(index, section.name("spectral_index"))
-    scale = parse_parameter(section.get("deflection_scale", 1.0), section.name("deflection_scale"))
+    scale = section.get("deflection_scale")
+    if scale is not None:
+        scale = parse_parameter(scale, section.name("deflection_scale"))
     shared = section.get("skies") is not None
     colour = section.get("colour", {})
     if colour and not shared:
@@ -126,53 +155,26 @@ def parse_pixels(section, folder=None):
     return PixelSource(mesh, regularization, positive, adapt)
 
 
-def parse_parameter(value, path):
-    """A number, a prior or a tie."""
-    if not isinstance(value, dict):
-        return as_number(value, path)
-    if len(value) != 1:
-        raise InputError(f"{path}: a prior is one name and its arguments, got {', '.join(map(str, value))}")
-    (kind, arguments), known = next(iter(value.items())), [*PRIORS, "same_as"]
-    if kind == "same_as":
-        return SameAs(str(arguments))
-    if kind not in PRIORS:
-        near = difflib.get_close_matches(str(kind), known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise InputError(f"{path}: unknown prior {kind!r} ({hint})")
-    make, count = PRIORS[kind]
-    if not isinstance(arguments, list) or len(arguments) != count:
-        raise InputError(f"{path}: {kind} takes {count} arguments in a list, got {arguments!r}")
-    try:
-        return make(*(_argument(argument) for argument in arguments))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _argument(value):
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
 def parse_component(section, profiles):
     """A component from its section, `profile:` naming one of `profiles`."""
     name = section.choice("profile", list(profiles))
     kind = profiles[name]
     fields = [field for field in dataclasses.fields(kind)]
-    values = {}
+    given = parse_pairs(section, kind) | asked_defaults(section, kind)
+    values = dict(given)
     for field in fields:
-        required = field.default is dataclasses.MISSING
+        required = field.default is dataclasses.MISSING and field.name not in given
         value = section.require(field.name) if required else section.get(field.name)
-        if value is not None:
+        if value is not None and field.metadata.get("static"):
+            values[field.name] = value
+        elif isinstance(value, list):
+            name = section.name(field.name)
+            values[field.name] = tuple(parse_parameter(one, f"{name}.{i}") for i, one in enumerate(value))
+        elif value is not None:
             values[field.name] = parse_parameter(value, section.name(field.name))
-    if not {"position_angle"} & set(values):
+    if not {"position_angle", "axis_ratio", "strength"} & set(values):
         values |= {key: 0.0 for key in ("e1", "e2", "gamma1", "gamma2") if _unset(key, fields, values)}
     section.finish()
-    if isinstance(values.get("theta_E"), float) and values["theta_E"] <= 0.0:
-        raise InputError(f"{section.name('theta_E')}: expected a positive number, got {values['theta_E']}")
     try:
         return kind(**values)
     except InputError as error:

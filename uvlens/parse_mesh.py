@@ -32,7 +32,7 @@ def parse_mesh(section):
     }
     if kind == "adaptive":
         settings["density"] = section.choice("density", list(DENSITIES), "rays")
-        settings["floor"] = section.number("floor", 0.25)
+        settings["floor"] = section.number("floor", 0.5)
         mesh_class = AdaptiveMesh
     else:
         settings |= _extent(section)

@@ -1,5 +1,7 @@
 """Visibilities of a model at the coordinates of any data set: what the telescope would have measured of it."""
 
+from pathlib import Path
+
 import numpy as np
 
 from .conventions import ARCSEC
@@ -79,6 +81,38 @@ def predict_reconstructed(found, data, *, sky=None, eps=1e-12):
         which = nearest == number
         vis[which] = of(members[number].image, data.select(which))
     return vis
+
+
+def gains_of(found, data, *, sky=None):
+    """Gains that a fit found for a data set, shape (K,): what a telescope measured is their product with the model.
+
+        G_k = exp(sum_j T_kj p_j),   p the calibration nuisances solved for with the image of `found`
+
+    1 without nuisances, and for antennas and times that were not among them (see `uvlens.normal.nuisances`).
+
+    Args:
+        found: as for `predict_reconstructed`.
+        data: Visibilities that were fitted, or all rows of their file.
+        sky: name of the sky; default: the first.
+
+    Raises:
+        InputError: nuisances of several data sets, none or several of which have the name of this one.
+    """
+    from .normal.calibrated import gains
+
+    groups = by_sky(found)
+    one = groups[next(iter(groups)) if sky is None else sky][0]
+    terms = getattr(one.of_sky.reduction, "nuisances", ())
+    if not terms:
+        return np.ones(len(data), complex)
+    name = Path(data.name).name
+    fields = () if data.field is None else np.unique(data.field)
+    names = {name, f"{name} field {fields[0]}"} if len(fields) == 1 else {name}
+    own = terms if len(terms) == 1 else [term for term in terms if Path(term.name).name in names]
+    if len(own) != 1:
+        names = ", ".join(dict.fromkeys(term.name for term in terms))
+        raise InputError(f"{data.name}: the fit has calibration nuisances of {names}: which are these data is unclear")
+    return gains(own[0], own[0].solve(one.image)[0], data)
 
 
 def _frequency(data):

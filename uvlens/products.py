@@ -9,6 +9,7 @@ from .data.cells import CELL_ARRAYS
 from .imaging import synthesized_beam
 from .labels import by_sky, file_suffix, part_labels
 from .nufft import type1, type2
+from .reconstruction import light_grid
 from .wcs import write_image
 
 
@@ -50,8 +51,16 @@ def write_fits_products(found, directory, phase_center=None):
             for kind, k in (("source", 0), ("source_error", 1)):
                 images = [picture[k] for picture in drawn]
                 write(kind, images, drawn[0][2], f"{unit}/arcsec2", file_suffix(labels[name, i]))
+        behind = [light for light in first.lights if light.is_lensed]
+        if behind and not first.parts and len(members) == 1:
+            for number in dict.fromkeys(light.of.place for light in behind):
+                own = [light for light in behind if light.of.place == number]
+                grid = light_grid(first, own)
+                brightness = sum(light.brightness(*grid.coordinates()) for light in own)
+                word = file_suffix(str(number) if len({light.of.place for light in behind}) > 1 else "")
+                write("source", [brightness], grid, f"{unit}/arcsec2", word + suffix)
         write("model", [mask.to_image(one.image) for one in members], mask.grid, f"{unit}/pixel")
-        if first.parts:
+        if first.parts or behind:
             images = [mask.to_image(one.lensed_source) for one in members]
             write("lensed_source", images, mask.grid, f"{unit}/pixel")
         if first.of_sky.is_image:

@@ -15,6 +15,8 @@ from .sky import Sky
 
 _FINEST = 400
 """Pixels along the longer side of a picture of a source, at most."""
+_SIDE, _SHARE = 240, 0.97
+"""Pixels a side of a picture of light profiles; share of the light that it shows, about."""
 
 
 class Part(NamedTuple):
@@ -41,6 +43,36 @@ class Part(NamedTuple):
         return slice(self.block.first, self.block.stop)
 
 
+class Light(NamedTuple):
+    """A light profile of a reconstruction.
+
+    Attributes:
+        of: what it is.
+        profile: filled with numbers.
+        fluxes: of its columns, shape (E,).
+        image: in the sky, shape (N,) [flux per pixel].
+    """
+
+    of: Amplitudes
+    profile: Any
+    fluxes: np.ndarray
+    image: np.ndarray
+
+    @property
+    def flux(self):
+        """Total flux; of a Background its level, per arcsec^2."""
+        return float(np.asarray(self.profile.integrals) @ self.fluxes)
+
+    @property
+    def is_lensed(self):
+        """Whether it is behind the lens."""
+        return isinstance(self.of.place, int)
+
+    def brightness(self, x, y):
+        """In its own plane [flux per arcsec^2]."""
+        return np.asarray(self.profile.columns(x, y)) @ self.fluxes
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reconstruction:
     """One channel of one sky.
@@ -52,7 +84,8 @@ class Reconstruction:
         inversion: of the whole system, other skies that share a source included.
         rows: those of this sky in the system.
         parts: its pixelised sources.
-        amplitudes: of its light profiles.
+        lights: its light profiles.
+        weight_scale: f, by which its weights are multiplied (see `uvlens.weightscale`).
     """
 
     sky: int
@@ -62,7 +95,8 @@ class Reconstruction:
     inversion: Inversion
     rows: slice
     parts: tuple[Part, ...]
-    amplitudes: tuple[Amplitudes, ...]
+    lights: tuple[Light, ...]
+    weight_scale: float = 1.0
 
     @property
     def geometry(self):
@@ -101,11 +135,13 @@ class Reconstruction:
     @functools.cached_property
     def lensed_source(self):
         """The same without the light in front of the lens."""
-        unlensed = [one for one in self.amplitudes if not isinstance(one.place, int)]
-        image = self.image
-        for one in unlensed:
-            image = image - np.asarray(self.image_of(slice(one.first, one.stop)))
-        return image
+        unlensed = [light.image for light in self.lights if not light.is_lensed]
+        return self.image - sum(unlensed) if unlensed else self.image
+
+    @property
+    def amplitudes(self):
+        """Amplitudes of the lights that are columns."""
+        return tuple(light.of for light in self.lights if light.of.first >= 0)
 
     @functools.cached_property
     def covariance(self):
@@ -114,13 +150,18 @@ class Reconstruction:
 
     @functools.cached_property
     def response(self):
-        """W L s: what the model adds to the dirty image, shape (N,)."""
+        """W L s: what the model adds to the dirty image, shape (N,); on pixels, light with a closed form too."""
         return np.asarray(self.normal.apply(jnp.asarray(self.image)[:, None])[:, 0])
 
     @property
     def chi_squared_minus_null(self):
-        """chi^2 of this sky and channel less that of an empty sky."""
+        """chi^2 of this sky and channel less that of an empty sky, both under the weights as they were given."""
         return float(self.image @ (self.response - 2.0 * np.asarray(self.normal.dirty_image)))
+
+    @property
+    def chi_squared(self):
+        """f (chi^2(0) + chi^2 - chi^2(0)): of this sky and channel under the weights of the fit."""
+        return self.weight_scale * (float(self.reduction.null_chi_squared) + self.chi_squared_minus_null)
 
     @property
     def dirty_residual(self):
@@ -156,3 +197,24 @@ def source_grid(part, pixels_per_node=4):
     scale = max(scale, max(width, height) / _FINEST)
     shape = (max(1, round(height / scale)), max(1, round(width / scale)))
     return PixelGrid(shape, scale, (0.5 * (west + east), 0.5 * (south + north)))
+
+
+def light_grid(one, lights):
+    """PixelGrid, a square that shows most of some Lights of a Reconstruction, found by halving that of the mask."""
+    x, y = one.mask.x, one.mask.y
+    center = np.array([0.5 * (x.min() + x.max()), 0.5 * (y.min() + y.max())])
+    half = 0.5 * max(np.ptp(x), np.ptp(y))
+    while True:
+        grid = PixelGrid((_SIDE, _SIDE), 2.0 * half / _SIDE, (float(center[0]), float(center[1])))
+        x, y = grid.coordinates()
+        weight = np.maximum(sum(light.brightness(x, y) for light in lights), 0.0)
+        if not weight.sum() > 0.0:
+            return grid
+        distance = np.maximum(np.abs(x - np.average(x, weights=weight)), np.abs(y - np.average(y, weights=weight)))
+        order = np.argsort(distance, axis=None)
+        summed = np.cumsum(weight.ravel()[order])
+        needed = 1.4 * float(distance.ravel()[order][np.searchsorted(summed, _SHARE * summed[-1])])
+        if needed > 0.7 * half:
+            return grid
+        center = np.array([np.average(x, weights=weight), np.average(y, weights=weight)])
+        half = max(needed, 0.25 * half)

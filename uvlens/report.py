@@ -12,14 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import __version__
-from .adapt import with_adapt_images
 from .errors import InputError
 from .files import write_atomically
-from .parse import parse_lens, parse_sources
+from .nuisancepage import nuisance_figures, nuisance_page
 from .products import write_fits_products
+from .reload import model_of
 from .schema import load_yaml
 from .skyfigures import sky_figures, sky_sections
-from .skyfiles import load_skies
 
 LABELS = {
     "theta_E": ("$\\theta_E$", "arcsec"),
@@ -36,7 +35,25 @@ LABELS = {
     "shear_strength": ("$\\gamma$", ""),
     "shear_position_angle": ("PA$_\\gamma$", "deg E of N, of the stretch"),
     "einstein_radius": ("", "arcsec"),
+    "einstein_mass": ("", "solar masses"),
+    "einstein_radius_kpc": ("", "kpc"),
+    "kpc_per_arcsec": ("", "kpc/arcsec"),
+    "H0": ("$H_0$", "km/s/Mpc"),
+    "Om0": ("$\\Omega_m$", ""),
+    "core_radius": ("core", "arcsec"),
+    "truncation_radius": ("truncation", "arcsec"),
+    "R_s": ("$R_s$", "arcsec"),
+    "alpha_R_s": ("$\\alpha(R_s)$", "arcsec"),
+    "R_sersic": ("$R_e$", "arcsec"),
+    "n_sersic": ("$n$", ""),
+    "sigma": ("$\\sigma$", "arcsec"),
+    "radius": ("radius", "arcsec"),
+    "log10_mass": ("log M", "solar masses"),
     "magnification": ("", "source pixels with S/N > 3"),
+    "total_magnification": ("", "all source pixels"),
+    "half_light_radius": ("", "arcsec, source pixels with S/N > 3"),
+    "rms_major": ("", "arcsec"),
+    "rms_minor": ("", "arcsec"),
     "flux": ("", "Jy, unlensed"),
     "image_flux": ("", "Jy, lensed"),
     "effective_parameters": ("", "measured source parameters"),
@@ -77,7 +94,8 @@ def write_report(directory, truth=None):
     found = model.inversions(jnp.zeros(0))
     if not list(directory.glob("source*.fits")):
         write_fits_products(found, directory, phase_center)
-    figures = sky_figures(found, model.lens(jnp.zeros(0))) | _posterior_figures(samples, paths, n_chains, truth or {})
+    figures = sky_figures(found, model.lenses(jnp.zeros(0))) | _posterior_figures(samples, paths, n_chains, truth or {})
+    figures |= nuisance_figures(summary)
     for name, (figure, _) in figures.items():
         figure.savefig(directory / f"{name}.png")
     page = _page(directory, summary, figures, paths, truth or {})
@@ -111,18 +129,10 @@ def _read_summary(directory):
 
 def load_best_model(directory):
     """(model at the best fit, phase centre)."""
-    from .model import Model
-
     for name in ("best_fit.yaml", "normal.npz", "posterior.nc"):
         if not (directory / name).exists():
             raise InputError(f"{directory}: no {name} here; is it the folder of a finished fit?")
-    content = load_yaml(directory / "best_fit.yaml")
-    lens = parse_lens(content["lens"], "lens")
-    source, _ = parse_sources(content["source"], directory)
-    skies, phase_center = load_skies(directory)
-    sources = [with_adapt_images(one, phase_center) for one in (source if isinstance(source, list) else [source])]
-    source = sources if isinstance(source, list) else sources[0]
-    return Model(skies, lens, source, rays=content["image_plane"]["rays"]), phase_center
+    return model_of(load_yaml(directory / "best_fit.yaml") | {"positions": None}, directory)
 
 
 def _read_samples(directory):
@@ -162,6 +172,27 @@ def _embed(name, figure, caption):
         f'<figure id="{name}"><img alt="{alt}" src="data:image/png;base64,{data}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
+
+
+_FOUND = (("subhalo_*", "Substructure"), ("adequacy", "Is the model adequate?"))
+"""Pictures that other steps leave in the folder, with a text beside them, and the section of each."""
+
+
+def _found_pictures(directory):
+    sections = []
+    for pattern, title in _FOUND:
+        figures = []
+        for file in sorted(directory.glob(f"{pattern}.png")):
+            text = file.with_suffix(".txt")
+            caption = html.escape(text.read_text().strip() if text.exists() else file.stem)
+            data = base64.b64encode(file.read_bytes()).decode()
+            figures.append(
+                f'<figure id="{file.stem}"><img alt="{title}" src="data:image/png;base64,{data}">'
+                f"<figcaption>{caption}</figcaption></figure>"
+            )
+        if figures:
+            sections.append(f"<h2>{title}</h2>{''.join(figures)}")
+    return sections
 
 
 def _table(values, truth):
@@ -206,7 +237,7 @@ def _page(directory, summary, figures, paths, truth):
     facts = {
         **({"visibilities": f"{s['n_visibilities']:,}"} if s["n_visibilities"] else {}),
         "chi squared / real numbers": f"{terms['chi_squared']:,.1f} / {n_real:,}",
-        "source parameters measured": f"{gamma:.1f} of {n_source:,}",
+        **({"source parameters measured": f"{gamma:.1f} of {n_source:,}"} if n_source else {}),
         name: f"{evidence:,.2f}",
         "image pixels": f'{s["n_image_pixels"]:,} of {s["pixel_scale"]:.4f}"',
         "operator": s["operator"] + (f", rank {s['rank']}" if s["operator"] == "lowrank" else ""),
@@ -224,10 +255,13 @@ def _page(directory, summary, figures, paths, truth):
     hashes = html.escape(", ".join(h[:16] for h in s["data_hashes"]))
     sections = [
         f"<h2>Summary</h2><div class='facts'>{grid}</div>{block}",
+        *_stages(s.get("stages", [])),
         *sky_sections(pictures),
         f"<h2>Parameters</h2>{_table(s['parameters'], truth)}",
         f"<h2>Derived</h2>{_table(s['derived'], truth)}",
+        nuisance_page(summary, pictures),
         f"<h2>Posterior</h2>{pictures['corner']}{pictures.get('traces', '')}",
+        *_found_pictures(directory),
         f"<h2>Best fit</h2><pre>{best}</pre>",
         f"<h2>Provenance</h2><p>{versions}; seed {s['seed']}; data {hashes}</p>",
     ]
@@ -237,6 +271,23 @@ def _page(directory, summary, figures, paths, truth):
         f"<style>{_STYLE}</style></head><body><h1>Lens model: {title}</h1>"
         f"<p>uvlens {__version__}</p>{''.join(sections)}</body></html>"
     )
+
+
+def _stages(stages):
+    """The stages of a pipeline with links to their reports, nothing for a single fit."""
+    if not stages:
+        return []
+    head = "<tr><th>stage</th><th>method</th><th>free</th><th>ln Z</th><th>ln E at the best fit</th>"
+    head += "<th>likelihoods</th><th>gradients</th><th>seconds</th></tr>"
+    rows = []
+    for one in stages:
+        name = html.escape(one["name"])
+        link = name if one["folder"] == "." else f'<a href="{html.escape(one["folder"])}/report.html">{name}</a>'
+        ln_z = "" if one["log_evidence"] is None else f"{one['log_evidence']:,.2f}"
+        cells = [one["method"], f"{one['n_free']}", ln_z, f"{one['max_log_evidence']:,.2f}"]
+        cells += [f"{one['n_evaluations']:,}", f"{one['n_gradients']:,}", f"{one['wall_seconds']:.0f}"]
+        rows.append(f"<tr><td>{link}</td>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
+    return [f"<h2>Stages</h2><table>{head}{''.join(rows)}</table>"]
 
 
 def _versions():

@@ -2,20 +2,32 @@
 
 import dataclasses
 import functools
-import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from . import __version__
-from .derived import shape_parameters, source_parameters, unwrap_about_mean
+from .apertures import NO_SETTINGS, DerivedSettings
+from .comparison import data_hashes, evidence_of
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
+from .lens import DeflectionMap
+from .lens.lens import as_planes
 from .model import Model
 from .normal import known_rank
+from .quantities import (
+    Quantities,
+    lens_parameters,
+    shape_parameters,
+    source_parameters,
+    source_samples,
+    unwrap_about_mean,
+)
+from .searchwarnings import search_warnings
 from .skyfiles import save_skies
 from .terms import (
     describe_skies,
@@ -27,15 +39,30 @@ from .terms import (
 )
 
 PRODUCTS = (
-    *("summary.json", "posterior.nc", "best_fit.yaml", "normal.npz", "report.html", "log", "mask.fits"),
+    *(
+        "summary.json",
+        "posterior.nc",
+        "best_fit.yaml",
+        "fitted_model.yaml",
+        "normal.npz",
+        "report.html",
+        "quick_look.html",
+        "log",
+        "mask.fits",
+    ),
     *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
+    "nuisances.json",
     *("normal.*.npz", "source.*.fits", "source_error.*.fits", "model.*.fits", "residual.*.fits"),
-    *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits"),
+    *("stage.npz", "handed_on.npz"),
+    *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits", "deflection_map.*.fits"),
+    *("subhalo_scan.*", "subhalo_sensitivity.*", "adequacy.*"),
 )
 """Patterns of the files of a result folder; a new fit removes those of an old one first."""
 
 N_SOURCE_SAMPLES = 60
 """Samples whose source is reconstructed for the errors of magnification and flux."""
+N_SOURCE_DRAWS = 8
+"""Draws of each of these sources from its posterior at fixed lens parameters."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +80,12 @@ class Result:
         log_evidence_minus_null: ln Z - ln E_null of the whole model from nested sampling, or None.
         n_evaluations, n_gradients, wall_seconds: cost.
         notes: sentences about how the data were read.
+        sample_stats: what the search knew of each sample, by ArviZ's names (diverging, tree_depth, n_steps,
+            acceptance_rate, ...), arrays of shape (M,).
+        derived_settings: apertures and functions that are measured beside the usual derived quantities.
+        stages: of the last fit of a pipeline, facts of every stage.
+        handed_on: file that keeps what this fit handed on to later ones (see `handedon.remembered`), or None.
+        calibration: the Calibration whose model this is, or None.
     """
 
     model: Model
@@ -69,6 +102,11 @@ class Result:
     n_gradients: int
     wall_seconds: float
     notes: tuple[str, ...] = ()
+    sample_stats: dict = dataclasses.field(default_factory=dict)
+    derived_settings: DerivedSettings = NO_SETTINGS
+    stages: tuple[dict, ...] = ()
+    handed_on: Path | None = None
+    calibration: Any = None
 
     @functools.cached_property
     def best(self):
@@ -82,7 +120,7 @@ class Result:
 
     @functools.cached_property
     def derived(self):
-        """Samples of derived quantities by path: dict path -> (samples, value at the best fit)."""
+        """Quantities: dict path -> (samples, value at the best fit), those of the source on draws of it."""
         shapes = shape_parameters(self.model, self.vectors)
         at_best = shape_parameters(self.model, self.best_vector[None])
         values = {}
@@ -91,18 +129,77 @@ class Result:
                 samples = unwrap_about_mean(samples)
                 at_best[path] = samples.mean() + (at_best[path] - samples.mean() + 90.0) % 180.0 - 90.0
             values[path] = (samples, float(at_best[path][0]))
+        values |= lens_parameters(self.model, self.vectors, self.best_vector)
         n_samples = max(12, N_SOURCE_SAMPLES // len(self.reconstructions))
         stride = max(1, len(self.vectors) // n_samples)
-        rows = [source_parameters(self.model, vector) for vector in self.vectors[::stride]]
-        best = source_parameters(self.model, self.best_vector)
+        rng, settings = np.random.default_rng(self.seed), self.derived_settings
+        drawn = source_samples(self.model, self.vectors[::stride], N_SOURCE_DRAWS, rng, settings)
+        best = source_parameters(self.model, self.best_vector, settings)
         for path in best:
-            values[path] = (np.array([row[path] for row in rows]), best[path])
-        return values
+            samples = drawn.get(path, np.array([np.nan]))
+            samples = unwrap_about_mean(samples) if path.endswith("position_angle") else samples
+            values[path] = (samples, best[path])
+        return Quantities(values, best)
+
+    def derived_covariance(self, paths=None):
+        """(paths, covariance (Q, Q)) of derived quantities of the source, those of apertures by default.
+
+        Raises:
+            InputError: quantities that are unknown or were not measured on the same draws.
+        """
+        paths = [one.path for one in self.derived_settings.apertures] if paths is None else list(paths)
+        unknown = [path for path in paths if path not in self.derived]
+        if unknown:
+            raise InputError(f"derived_covariance: {unknown[0]!r} is not a derived quantity of this fit")
+        samples = [np.asarray(self.derived[path][0]) for path in paths]
+        if len({len(one) for one in samples}) > 1:
+            raise InputError("derived_covariance: these quantities are of different samples; take those of the source")
+        return paths, np.atleast_2d(np.cov(samples)) if paths else np.zeros((0, 0))
+
+    def with_derived(self, apertures=(), functions=None):
+        """The same Result with apertures and functions among its derived quantities (see `uvlens.apertures`)."""
+        return dataclasses.replace(self, derived_settings=DerivedSettings(tuple(apertures), functions or {}))
+
+    def resample(self, n, seed=1):
+        """The Result with n of its samples: evenly spread among them from a random start, in order.
+
+        More than there are: drawn with repetition. Their order within chains is given up (n_chains = 1).
+        """
+        if n < 1:
+            raise InputError(f"resample: n must be at least 1, got {n}")
+        rng, size = np.random.default_rng(seed), len(self.vectors)
+        chosen = np.floor((rng.random() + np.arange(n)) * size / n).astype(int) % size
+        chosen = np.sort(chosen) if n <= size else np.sort(rng.integers(0, size, n))
+        likelihood = None if self.log_likelihood is None else self.log_likelihood[chosen]
+        stats = {key: np.asarray(value)[chosen] for key, value in self.sample_stats.items()}
+        changes = {"vectors": self.vectors[chosen], "log_likelihood": likelihood, "sample_stats": stats}
+        return dataclasses.replace(self, **changes, n_chains=1)
+
+    def posterior_predictive(self, n_draws=20, n_replicates=100, bins=12, seed=1, data=None):
+        """Adequacy: what is left of the data against noise alone (see `uvlens.adequacy`)."""
+        from .adequacy import posterior_predictive
+
+        return posterior_predictive(self, n_draws, n_replicates, bins, seed, data)
+
+    def _aperture_covariance(self):
+        if not self.derived_settings.apertures:
+            return None
+        paths, covariance = self.derived_covariance()
+        return {"paths": paths, "covariance": covariance}
+
+    @functools.cached_property
+    def nuisances(self):
+        """What was found of calibration nuisances (see `nuisancefacts`), or None."""
+        from .nuisancefacts import nuisance_facts
+
+        return nuisance_facts(self)
 
     @property
     def warnings(self):
         """Everything about this fit that a referee would ask about."""
-        return search_warnings(self)
+        from .nuisancefacts import nuisance_warnings
+
+        return search_warnings(self) + nuisance_warnings(self)
 
     def summary(self):
         """The content of `summary.json`."""
@@ -115,6 +212,8 @@ class Result:
                 for i, path in enumerate(self.model.parameters.paths)
             },
             "derived": {path: statistics(samples, best) for path, (samples, best) in self.derived.items()},
+            "evidence": evidence_of(self),
+            "aperture_covariance": self._aperture_covariance(),
             "log_evidence": None if minus_null is None else minus_null + null,
             "max_log_evidence": null + best,
             "max_log_evidence_minus_null": best,
@@ -129,6 +228,7 @@ class Result:
             "positive": self.model.is_positive,
             "pixel_scale": normal.mask.grid.pixel_scale,
             "skies": describe_skies(self.model, found),
+            **({} if self.nuisances is None else {"nuisances": self.nuisances}),
             "n_evaluations": self.n_evaluations,
             "n_gradients": self.n_gradients,
             "wall_seconds": self.wall_seconds,
@@ -138,8 +238,10 @@ class Result:
             "version": __version__,
             "seed": self.seed,
             "data_hashes": [one for sky in self.model.skies for one in sky.reduction.hashes],
+            "given_data_hashes": data_hashes(self.model),
             "warnings": self.warnings,
             "notes": list(self.notes),
+            **({"stages": list(self.stages)} if self.stages else {}),
         }
 
     def save(self, directory, *, data_section=None, phase_center=None):
@@ -156,7 +258,9 @@ class Result:
         import yaml
 
         from .bestfit import best_fit_content
+        from .inferencedata import write_posterior
         from .products import write_fits_products
+        from .reload import FILE, fitted_content
 
         directory = Path(directory)
         try:
@@ -167,36 +271,48 @@ class Result:
         settled = self.model.settled(jnp.asarray(self.best_vector))
         save_skies(settled.skies, directory, phase_center)
         self._save_adapt_images(directory, phase_center)
+        planes = as_planes(self.model.components["lens"])
+        maps = [one for plane in planes for one in plane.mass if isinstance(one, DeflectionMap)]
+        for i, one in enumerate(maps):
+            one.write(directory / f"deflection_map.{i}", phase_center)
         content = best_fit_content(self, data_section)
-        text = yaml.safe_dump(content, sort_keys=False, width=100)
-        write_atomically(directory / "best_fit.yaml", lambda out: out.write(text.encode()))
+        files = {"best_fit.yaml": content}
+        try:
+            files[FILE] = fitted_content(self, content)
+        except InputError as error:
+            warnings.warn(f"no {FILE}, load_result will not work: {error}", UVLensWarning, stacklevel=2)
+        for name, stated in files.items():
+            text = yaml.safe_dump(stated, sort_keys=False, width=100)
+            write_atomically(directory / name, lambda out, text=text: out.write(text.encode()))
         try:
             write_fits_products(self.reconstructions, directory, phase_center)
         except ImportError as error:
             sentence = f"no FITS products: {error}; `uvlens report {directory}` writes them where it is installed"
             warnings.warn(sentence, UVLensWarning, stacklevel=2)
         partial = directory / "posterior.nc.partial"
-        self._write_posterior(partial)
+        write_posterior(self, partial)
         os.replace(partial, directory / "posterior.nc")
+        if self.nuisances is not None:
+            save_json(directory / "nuisances.json", self.nuisances)
         save_json(directory / "summary.json", self.summary())
 
-    def adapt_image(self, sky=None):
+    def adapt_image(self, sky=None, source=None):
         """AdaptImage for the next model (see `uvlens.chaining.adapt_image`)."""
         from .chaining import adapt_image
 
-        return adapt_image(self, sky)
+        return adapt_image(self, sky, source)
 
-    def source_region(self, sky=None, share=0.98):
+    def source_region(self, sky=None, share=0.98, source=None):
         """(extent, center) for the next mesh (see `uvlens.chaining.source_region`)."""
         from .chaining import source_region
 
-        return source_region(self, sky, share)
+        return source_region(self, sky, share, source)
 
-    def lens_priors(self, widen=3.0):
+    def lens_priors(self, widen=3.0, floor=0.0):
         """LensPlane with priors about this posterior (see `uvlens.chaining.lens_priors`)."""
         from .chaining import lens_priors
 
-        return lens_priors(self, widen)
+        return lens_priors(self, widen, floor)
 
     def _save_adapt_images(self, directory, phase_center):
         from .wcs import write_image
@@ -208,31 +324,11 @@ class Result:
                     file = directory / f"adapt.{number}.{i}.fits"
                     write_image(file, part.adapt.image, part.adapt.grid, phase_center=phase_center)
 
-    def _groups(self):
-        """What posterior.nc holds by group: free parameters by path and "lp", each of shape (chains, draws)."""
-        shape = (self.n_chains, -1)
-        groups = {
-            "posterior": {p: self.vectors[:, i].reshape(shape) for i, p in enumerate(self.model.parameters.paths)}
-        }
-        if self.log_likelihood is not None:
-            groups["sample_stats"] = {"lp": self.log_likelihood.reshape(shape)}
-        return groups
-
-    def _write_posterior(self, path):
-        """The groups as ArviZ stores them; by xarray alone, because arviz takes seconds to import."""
-        import xarray
-
-        for mode, (group, values) in zip("wa", self._groups().items()):
-            chains, draws = next(iter(values.values())).shape
-            arrays = {name: (("chain", "draw"), array) for name, array in values.items()}
-            dataset = xarray.Dataset(arrays, {"chain": np.arange(chains), "draw": np.arange(draws)})
-            dataset.to_netcdf(path, mode=mode, group=group, engine="h5netcdf")
-
     def to_arviz(self):
-        """ArviZ InferenceData: free parameters by path, shape (chains, draws)."""
-        import arviz
+        """arviz.InferenceData: posterior, sample_stats, log_likelihood, derived (see `uvlens.inferencedata`)."""
+        from .inferencedata import inference_data
 
-        return arviz.from_dict(**self._groups())
+        return inference_data(self)
 
     def report(self, directory="fit"):
         """Save to a folder and write its report.html; returns the path of the report."""
@@ -257,71 +353,3 @@ def statistics(samples, best):
         "q84": high,
         "map": float(best),
     }
-
-
-def search_warnings(result):
-    """Sentences about convergence, modes and priors that the posterior touches."""
-    sentences, d = [], result.diagnostics
-    if result.method == "optimize":
-        sentences.append("errors are those of the Gaussian at the optimum (Laplace), not of a sampled posterior")
-    if d.get("n_chains") == 1:
-        sentences.append("one chain only: R-hat needs two or more")
-    elif not d.get("r_hat_max", 1.0) <= 1.01:
-        sentences.append(f"chains not converged: largest R-hat {d['r_hat_max']:.3f} (want < 1.01)")
-    if not d.get("ess_bulk_min", np.inf) >= 400:
-        sentences.append(f"smallest bulk effective sample size {d['ess_bulk_min']:.0f} (want > 400): draw more")
-    if d.get("divergences", 0):
-        sentences.append(f"{d['divergences']} divergent transitions")
-    close = [b for b in d.get("basins", []) if b["log_posterior"] > d["basins"][0]["log_posterior"] - 10.0]
-    if len(close) > 1:
-        sentences.append(f"{len(close)} separate maxima within 10 in ln posterior: consider nautilus")
-    sentences += _edges(result)
-    if not worst_certificate(result.reconstructions)["converged"]:
-        sentences.append("the positive source at the best fit did not converge")
-    if result.model.is_positive:
-        sentences.append(
-            "the evidence of a positive source is the Gaussian formula at the constrained mode, not an integral"
-        )
-    return sentences
-
-
-def _edges(result):
-    sentences = []
-    for i, (path, prior) in enumerate(zip(result.model.parameters.paths, result.model.parameters.priors)):
-        bounded = {"uniform": 0, "loguniform": 0, "truncnormal": 2}.get(prior.name)
-        if bounded is None or prior.parents:
-            continue
-        low, high = prior.arguments[bounded : bounded + 2]
-        q = np.quantile(result.vectors[:, i], [0.01, 0.99])
-        if prior.name == "loguniform":
-            (low, high), q = np.log([low, high]), np.log(q)
-        margin = 0.01 * (high - low)
-        if q[0] < low + margin or q[1] > high - margin:
-            sentences.append(f"the posterior of {path} touches the edge of its prior {prior}")
-    return sentences
-
-
-def load_results(pattern):
-    """Astropy Table of many fits: one row a `summary.json`, columns medians and errors by path.
-
-    Args:
-        pattern: glob of result folders, such as "runs/*".
-    """
-    import glob
-
-    from astropy.table import Table
-
-    rows = []
-    for folder in sorted(glob.glob(str(pattern))):
-        file = Path(folder) / "summary.json"
-        if not file.exists():
-            continue
-        summary = json.loads(file.read_text())
-        row = {"folder": folder, "max_log_evidence": summary["max_log_evidence"], "method": summary["method"]}
-        for path, values in {**summary["parameters"], **summary["derived"]}.items():
-            row[path], row[f"{path}.std"] = values["median"], values["std"]
-        rows.append(row)
-    if not rows:
-        raise InputError(f"{pattern}: no folder with a summary.json")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    return Table({c: [row.get(c, np.nan) if row.get(c) is not None else np.nan for row in rows] for c in columns})

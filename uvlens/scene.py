@@ -1,36 +1,44 @@
 """The lens at one point of parameter space, every ray traced once however many sources and skies ask for it."""
 
-from .lens import LensPlane
+from .lens import Lens
 
 
 class Scene:
     """What the systems of a model share within one evaluation.
 
     Args:
-        lens: LensPlane filled with numbers.
+        lenses: Lens filled with numbers for each source; they differ in their last factors alone.
         grids: [(x, y)], image-plane positions of rays [arcsec].
 
     Attributes:
         mapped: a place for mappers by what they depend on.
     """
 
-    def __init__(self, lens: LensPlane, grids):
-        self.lens, self.grids = lens, grids
+    def __init__(self, lenses: list[Lens], grids):
+        self.lenses, self.grids = lenses, grids
         self.mapped = {}
-        self._traced = {}
+        self._met = {}
 
-    def trace(self, x, y, scale=1.0):
-        """beta = theta - scale alpha(theta) of positions [arcsec], two arrays."""
-        return _scaled(x, y, *self.lens.ray_trace(x, y), scale)
+    def trace(self, x, y, source):
+        """Positions in the plane of a source of image-plane positions [arcsec], two arrays."""
+        return self.lenses[source].ray_trace(x, y)
 
-    def rays(self, number, scale=1.0):
-        """The same for grid `number`, traced once for all scales."""
-        if number not in self._traced:
-            self._traced[number] = self.lens.ray_trace(*self.grids[number])
-        return _scaled(*self.grids[number], *self._traced[number], scale)
+    def rays(self, number, source):
+        """The same for grid `number`, traced once for all sources."""
+        return self.lenses[source].to_plane(self._deflections(number), *self.grids[number])
 
+    def to_plane(self, x, y, plane):
+        """Positions in lens plane `plane` (its number as stated) of image-plane positions, bent by those in front."""
+        lens = self.lenses[0]
+        if self.is_first(plane):
+            return x, y
+        return lens.deflections(x, y)[lens.order.index(plane)][:2]
 
-def _scaled(x, y, beta_x, beta_y, scale):
-    if isinstance(scale, int | float) and scale == 1.0:
-        return beta_x, beta_y
-    return x + scale * (beta_x - x), y + scale * (beta_y - y)
+    def is_first(self, plane):
+        """Whether nothing is in front of lens plane `plane` (its number as stated)."""
+        return self.lenses[0].order[0] == plane
+
+    def _deflections(self, number):
+        if number not in self._met:
+            self._met[number] = self.lenses[0].deflections(*self.grids[number])
+        return self._met[number]

@@ -5,10 +5,16 @@ import html
 from .labels import by_sky, file_suffix, part_labels
 
 
-def sky_figures(found, lens):
-    """name -> (figure, caption) for every sky of [Reconstruction], the names of several after a dot."""
+def sky_figures(found, lenses):
+    """name -> (figure, caption) for every sky, the names of several after a dot.
+
+    Args:
+        found: [Reconstruction].
+        lenses: Lens as each source sees it.
+    """
     figures, groups, labels = {}, by_sky(found), part_labels(found)
     for name, members in groups.items():
+        lens = lenses[members[0].of_sky.sources[0]]
         if len(members) > 1:
             own = _cube_figures(members, lens)
         elif members[0].of_sky.is_image:
@@ -18,17 +24,36 @@ def sky_figures(found, lens):
         suffix = file_suffix((name or "sky") if len(groups) > 1 else "")
         figures |= {f"{key}{suffix}": value for key, value in own.items()}
         if len(members) == 1:
-            figures |= _source_figures(members[0], lens, {i: label for (n, i), label in labels.items() if n == name})
+            figures |= _source_figures(members[0], lenses, {i: label for (n, i), label in labels.items() if n == name})
+            figures |= _profile_figures(members[0], lenses, suffix)
     return figures
 
 
-def _source_figures(one, lens, labels):
+def _source_figures(one, lenses, labels):
     from .plot import plot_source
 
     caption = "Reconstructed source and its signal to noise, with the caustics; the white contour is S/N = 3."
-    return {
-        f"source{file_suffix(label)}": (plot_source(one, one.parts[i], lens), caption) for i, label in labels.items()
-    }
+    figures = {}
+    for i, label in labels.items():
+        part = one.parts[i]
+        figures[f"source{file_suffix(label)}"] = plot_source(one, part, lenses[part.block.source]), caption
+    return figures
+
+
+def _profile_figures(one, lenses, suffix):
+    """Of each source whose light is made of profiles."""
+    from .plot_profiles import plot_profiles
+
+    numbers = sorted({light.of.place for light in one.lights if light.is_lensed})
+    figures = {}
+    for number in numbers:
+        lights = [light for light in one.lights if light.of.place == number]
+        own = f".{number}" if len(numbers) > 1 else ""
+        figures[f"source_light{own}{suffix}"] = (
+            plot_profiles(one, lights, lenses[number]),
+            "Light profiles of the source, on a logarithmic scale at the right, with the caustics.",
+        )
+    return figures
 
 
 def _cube_figures(members, lens):
@@ -96,7 +121,7 @@ def _figures(one, lens):
 _SECTIONS = {
     "Data, model, residual": ("dirty", "image"),
     "Channels": ("channels", "moments"),
-    "Source": ("source",),
+    "Source": ("source", "source_light"),
     "Image plane": ("image_plane",),
     "Residuals": ("uv_distance", "residuals"),
 }

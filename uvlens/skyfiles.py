@@ -3,6 +3,9 @@
 from .normal import Reduction, operator_from_reduction, share_curvature
 from .sky import Sky
 
+_BY_NAME = ("direct", "direct32", "fft", "lowrank")
+"""Operators that were asked for by name and can be made of the sums."""
+
 
 def save_skies(skies, directory, phase_center):
     """normal.npz, normal.1.npz, ...: the sums of every channel of every sky, with what a Sky is beside them."""
@@ -11,6 +14,7 @@ def save_skies(skies, directory, phase_center):
         reductions = [own.reduction] if own.shared is None else own.shared.channels
         for reduction, frequency in zip(reductions, own.frequencies or [None]):
             said = {"sky": i, "name": own.name, "sources": own.sources, "frequency": frequency, "law": own.law}
+            said |= {"operator": own.normal.method if own.normal.choice is None else None}
             said |= {"rays": own.rays, "background": bool(own.light), "over_sampling": _said(own.over_sampling)}
             parts.append((reduction, own.normal.method, said))
     for i, (reduction, method, said) in enumerate(parts):
@@ -31,7 +35,8 @@ def load_skies(directory):
     for parts in members.values():
         said, frequencies = parts[0][1], [part.get("frequency") for _, part in parts]
         shared = share_curvature([reduction for reduction, _ in parts]) if len(parts) > 1 else None
-        operator = operator_from_reduction(parts[0][0] if shared is None else shared.reduction, "auto")
+        asked = said.get("operator") if said.get("operator") in _BY_NAME else "auto"
+        operator = operator_from_reduction(parts[0][0] if shared is None else shared.reduction, asked)
         skies.append(
             Sky(
                 operator,
@@ -56,8 +61,11 @@ def _said(over_sampling):
 
 def _heard(said):
     from .oversampling import OverSampling
+    from .quadrature import AdaptiveSampling
 
     if said is None:
         return None
+    if "levels" in said:
+        return AdaptiveSampling(**said)
     centers = tuple(tuple(center) for center in said["centers"])
     return OverSampling(tuple(said["sizes"]), tuple(said["radii"]), centers)

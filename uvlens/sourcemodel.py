@@ -6,6 +6,7 @@ import equinox as eqx
 
 from .adapt import AdaptImage
 from .errors import InputError
+from .light import Linear
 from .priors import LogUniform
 from .source import AbstractMesh, AbstractRegularization, VertexSettings
 
@@ -34,12 +35,12 @@ class Source(eqx.Module):
 
     Args:
         pixels: its pixelised part: a PixelSource, several that add, or none.
-        light: light profiles with linear fluxes, seen through the lens.
-        redshift: kept for the results.
+        light: light profiles seen through the lens, their fluxes linear or parameters.
+        redshift: a number; None: that of the reference.
         spectral_index: alpha of a brightness that goes as (nu / nu_0)^alpha, nu_0 the weighted mean frequency of its
             data; None: the same at all frequencies.
         deflection_scale: its deflection over that of the masses as stated, D_ls / D_s divided by the same ratio of the
-            source that the Einstein radii refer to: beta = theta - scale alpha(theta).
+            source that the Einstein radii refer to: beta = theta - scale alpha(theta). None: from the redshifts.
         colour: for a shared source, factor of its brightness in a sky by the sky's name; 1 where there is none.
         shared: one source vector for all skies that see it; otherwise every sky has a vector of its own.
     """
@@ -48,13 +49,17 @@ class Source(eqx.Module):
     light: tuple = eqx.field(converter=tuple, default=())
     redshift: Any = None
     spectral_index: Any = None
-    deflection_scale: Any = 1.0
+    deflection_scale: Any = None
     colour: dict = eqx.field(default_factory=dict)
     shared: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if self.colour and not self.shared:
             raise InputError("a colour belongs to a source that several skies share")
+        if self.colour and any(isinstance(one.flux, Linear) for one in self.light):
+            raise InputError(
+                "linear fluxes are solved for in every sky: a colour is for pixels and for fluxes with priors"
+            )
 
     @property
     def parts(self):

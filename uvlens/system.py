@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from .columns import Columns
-from .entries import assembled, stacked, traced_block
-from .errors import InputError
+from .entries import added, assembled, fixed_images, stacked, traced_block
 from .inversion import (
+    FixedImage,
     best_coefficient,
     invert_channels,
     join_bands,
@@ -24,14 +24,17 @@ from .inversion import (
     matrix_from_bands,
     run_inversion,
     spectral_evidence_minus_null,
+    take_out,
 )
-from .normal import SourceSize, joint_operator, operator_from_reduction, suited
+from .normal import operator_from_reduction
 from .normal.operator import AbstractNormalOperator
 from .normal.spectral import ProductsAt
-from .reconstruction import Part, Reconstruction
+from .normal.transforms import closed_form
+from .reconstruction import Light, Part, Reconstruction
 from .sky import Sky
-from .source import Mapper, check_mesh
+from .source import Mapper
 from .sourcemodel import STRENGTH_RANGE
+from .weightscale import null_shift, scales_of
 
 
 class Problem(NamedTuple):
@@ -44,6 +47,10 @@ class Problem(NamedTuple):
         log_det: ln det H of what has a prior, and n ln 2 pi of amplitudes without one.
         strengths: dimensionless, of each block.
         index: spectral index, or None.
+        fixed: FixedImage of the light whose fluxes are parameters, or None.
+        profiles: light profiles of the columns and then of those that are none, filled with numbers.
+        images: of those that are none, shape (N of their sky,).
+        scales: factor of the weights of each member, or None.
     """
 
     mapper: Mapper
@@ -52,6 +59,10 @@ class Problem(NamedTuple):
     log_det: Array
     strengths: tuple
     index: Array | None
+    fixed: FixedImage | None = None
+    profiles: tuple = ()
+    images: tuple = ()
+    scales: Array | None = None
 
 
 class FittedSystem(eqx.Module):
@@ -105,11 +116,50 @@ class FittedSystem(eqx.Module):
         index = None
         if self.products_at is not None:
             index = jnp.asarray(filled["source"][self.skies[0].sources[0]].spectral_index, dtype=float)
-        prior, log_det, strengths = self._prior(filled, traced, mapper)
-        return Problem(mapper, geometries, prior, log_det, strengths, index)
+        images = fixed_images(self, filled, scene)
+        fixed = self._taken_out(filled, scene, images) if images else None
+        data = self.normal.dirty_image if fixed is None else fixed.dirty_image
+        scales = scales_of(filled, self.skies)
+        rows, data = self._scaled(scales, mapper, data)
+        prior, log_det, strengths = self._prior(filled, traced, mapper, rows, data)
+        lights = self.columns.amplitudes + self.columns.fixed
+        profiles = tuple(one.component(filled, self.skies) for one in lights)
+        return Problem(mapper, geometries, prior, log_det, strengths, index, fixed, profiles, images, scales)
 
-    def _prior(self, filled, traced, mapper):
-        """(H, ln det H, strengths): of the blocks, and of amplitudes that have a prior."""
+    def _scaled(self, scales, mapper, data):
+        """(L, d~) with rows times sqrt(f), which make f F and f D."""
+        if scales is None:
+            return mapper, data
+        root = jnp.repeat(jnp.sqrt(scales), np.diff(self.row_starts), total_repeat_length=int(self.row_starts[-1]))
+        return Mapper(mapper.indices, mapper.weights * root[:, None], mapper.n_source), data * root
+
+    def _scaled_fixed(self, problem):
+        """The FixedImage with its data and chi squared under scaled weights, or None."""
+        fixed, scales = problem.fixed, problem.scales
+        if fixed is None or scales is None:
+            return fixed
+        _, data = self._scaled(scales, problem.mapper, fixed.dirty_image)
+        chi_squared = scales[0] * fixed.chi_squared_minus_null
+        if len(self.skies) > 1:
+            terms = -fixed.image * (fixed.dirty_image + self.normal.dirty_image)
+            starts = self.row_starts
+            chi_squared = sum(f * jnp.sum(terms[a:b]) for f, a, b in zip(scales, starts[:-1], starts[1:]))
+        return FixedImage(fixed.image, data, chi_squared)
+
+    def _taken_out(self, filled, scene, images):
+        """The FixedImage of the light whose fluxes are parameters; what has a closed form goes without its pixels."""
+        closed = [
+            closed_form(self.normal, one.profile)
+            and not isinstance(one.place, int)
+            and (one.place != "lens" or scene.is_first(one.plane or 0))
+            for one in self.columns.fixed
+        ]
+        profiles = [one.component(filled, self.skies) for one, skip in zip(self.columns.fixed, closed) if skip]
+        pixels = [jnp.zeros_like(image) if skip else image for image, skip in zip(images, closed)]
+        return take_out(self.normal, added(self, images), added(self, pixels), profiles)
+
+    def _prior(self, filled, traced, mapper, rows, data):
+        """(H, ln det H, strengths): of the blocks, and of amplitudes that have a prior; `rows`: L as it is solved."""
         matrices, log_det, strengths, free = [], 0.0, [], None
         for number, (block, (geometry, found)) in enumerate(zip(self.columns.blocks, traced)):
             regularization = filled["source"][block.source].parts[block.part].regularization
@@ -125,18 +175,19 @@ class FittedSystem(eqx.Module):
         rest = [(jnp.asarray(np.concatenate([one.diagonal for one in priors]))[None, :], 1.0)] if priors else []
         log_det += sum(one.log_det + 2.0 * one.constant for one in priors)
         if free is not None:
-            best = self._best_coefficient(mapper, matrices + rest, free)
+            best = self._best_coefficient(rows, matrices + rest, free, data)
             log_det += self.columns.blocks[free].mesh.n_source * (jnp.log(best) - jnp.log(matrices[free][1]))
             strengths[free] = best / self.coefficient(1.0)
             matrices[free] = (matrices[free][0], best)
-        prior = join_bands([matrix * scale for matrix, scale in matrices + rest])
+        blocks = [matrix * scale for matrix, scale in matrices + rest]
+        prior = join_bands(blocks) if blocks else jnp.zeros((0, 0))
         return prior, jnp.asarray(log_det), tuple(strengths)
 
     def coefficient(self, strength):
         """lambda_0 = strength sum_k w_k Omega_N^2 of a dimensionless strength."""
         return strength * self.reduction.sum_weight * self.reduction.resolution_area**2
 
-    def _best_coefficient(self, mapper, matrices, free):
+    def _best_coefficient(self, mapper, matrices, free, data):
         """lambda_0 of block `free` at the maximum of the evidence, everything else fixed."""
         mapper, block = jax.lax.stop_gradient(mapper), self.columns.blocks[free]
         rest = None
@@ -145,7 +196,7 @@ class FittedSystem(eqx.Module):
             rest = matrix_from_bands(join_bands(others))
         best = best_coefficient(
             self.normal.curvature_matrix(mapper.indices, mapper.weights, mapper.n_source),
-            mapper.transposed_product(self.normal.dirty_image),
+            mapper.transposed_product(jax.lax.stop_gradient(data)),
             matrix_from_bands(matrices[free][0]),
             *(self.coefficient(bound) for bound in STRENGTH_RANGE),
             rest=rest,
@@ -168,13 +219,21 @@ class FittedSystem(eqx.Module):
 
     def log_evidence_minus_null(self, problem):
         """ln E - ln E_null of all channels; NaN where the positive source was not found."""
-        mapper, limits = problem.mapper, self._limits
+        limits, fixed, scales = self._limits, self._scaled_fixed(problem), problem.scales
+        mapper, scaled = self._scaled(scales, problem.mapper, self.normal.dirty_image)
+        outside = 0.0 if fixed is None else -0.5 * fixed.chi_squared_minus_null
+        if scales is not None:
+            outside = outside - 0.5 * sum(null_shift(scales, self.skies))
+        if self.n_source == 0:
+            return outside
         arguments = (mapper.indices, mapper.weights, problem.prior, limits["allowed"], self.start, limits["positive"])
         if self.products_at is None:
-            value = log_evidence_minus_null(self.normal, *arguments, limits["n_determined"], limits["constrained"])
+            arguments += (limits["n_determined"], limits["constrained"])
+            data = (None if scales is None else scaled) if fixed is None else fixed.dirty_image
+            value = log_evidence_minus_null(self.normal, *arguments, data)
         else:
             value = spectral_evidence_minus_null(self.products_at, problem.index, *arguments)
-        return value + 0.5 * self.n_channels * problem.log_det
+        return value + outside + 0.5 * self.n_channels * problem.log_det
 
     def settled(self, problem):
         """The same system with its spectral index, if it has one, in the sums of its operator."""
@@ -189,13 +248,20 @@ class FittedSystem(eqx.Module):
 
     def inversions(self, problem):
         """[Inversion] of the channels: sources in flux per arcsec^2, then amplitudes."""
-        h = matrix_from_bands(problem.prior)
+        h = matrix_from_bands(problem.prior) if self.n_source else problem.prior
         if self.skies[0].shared is not None:
             return list(
                 invert_channels(self.skies[0].shared, self.normal, problem.mapper, h, problem.log_det, **self._limits)
             )
         normal = self.settled(problem).normal
-        return [run_inversion(normal, problem.mapper, h, problem.log_det, **self._limits)]
+        if problem.scales is None:
+            return [run_inversion(normal, problem.mapper, h, problem.log_det, **self._limits, fixed=problem.fixed)]
+        mapper, data = self._scaled(problem.scales, problem.mapper, normal.dirty_image)
+        fixed = self._scaled_fixed(problem)
+        nothing = FixedImage(jnp.zeros_like(data), data, jnp.zeros(()))
+        found = run_inversion(normal, mapper, h, problem.log_det, **self._limits, fixed=fixed or nothing)
+        shift = tuple(float(value) for value in null_shift(problem.scales, self.skies))
+        return [dataclasses.replace(found, mapper=problem.mapper, fixed=fixed, null_shift=shift)]
 
     def reconstructions(self, problem):
         """[Reconstruction] of every channel of every member."""
@@ -208,67 +274,22 @@ class FittedSystem(eqx.Module):
             for k, (number, sky) in enumerate(zip(self.numbers, self.skies)):
                 normal = inversion.normal if len(self.skies) == 1 else sky.normal
                 own = [part for part in parts if k in part.block.skies]
-                amplitudes = tuple(one for one in self.columns.amplitudes if one.sky == k)
+                lights = self._lights(problem, inversion, k)
                 rows = slice(int(starts[k]), int(starts[k + 1]))
-                found.append(Reconstruction(number, channel, sky, normal, inversion, rows, tuple(own), amplitudes))
+                scale = 1.0 if problem.scales is None else float(problem.scales[k])
+                found.append(Reconstruction(number, channel, sky, normal, inversion, rows, tuple(own), lights, scale))
         return sorted(found, key=lambda one: (one.sky, one.channel))
 
-
-def fitted_system(skies, numbers, grids, rays, columns):
-    """The FittedSystem of some skies, operators chosen for what is fitted to them.
-
-    Args:
-        skies: its members.
-        numbers, grids: see FittedSystem.
-        rays: per pixel side, for the cost model.
-        columns: Columns.
-
-    Raises:
-        InputError: what channels, spectral indices and shared sources cannot do together; more nodes than rays.
-    """
-    _check_channels(skies, columns)
-    for block in columns.blocks:
-        check_mesh(block.mesh, sum(skies[k].mask.n_pixels for k in block.skies) * rays**2)
-    entries = sum(block.mesh.entries(rays) for block in columns.blocks)
-    size = SourceSize(columns.n_source, entries + columns.n_source - columns.n_pixels)
-    skies = tuple(_with_operator(sky, suited(sky.normal, size)) for sky in skies)
-    operators = tuple(sky.normal for sky in skies)
-    spectral = skies[0].spectral
-    return FittedSystem(
-        skies,
-        operators[0] if len(operators) == 1 else joint_operator(operators),
-        tuple(_adapt_rows(block, skies) for block in columns.blocks),
-        jnp.ones(columns.n_source, bool),
-        tuple(numbers),
-        tuple(grids),
-        columns,
-        None if spectral is None else ProductsAt(spectral, size),
-    )
-
-
-def _adapt_rows(block, skies):
-    """The adapt image at the pixels of the skies that see a block, shape (N,), or None."""
-    if block.pixels.adapt is None:
-        return None
-    return jnp.asarray(np.concatenate([block.pixels.adapt.on(skies[k].mask) for k in block.skies]))
-
-
-def _with_operator(sky, normal):
-    return eqx.tree_at(lambda s: s.normal, sky, normal, is_leaf=lambda leaf: leaf is sky.normal)
-
-
-def _check_channels(skies, columns):
-    """Refuse what channels that share W, spectral indices and shared sources cannot do together."""
-    maximised = [block for block in columns.blocks if block.maximised]
-    if len(maximised) > 1:
-        raise InputError('one pixelised source of a sky can have strength: "evidence"; give the others a prior')
-    if maximised and skies[0].n_channels > 1:
-        raise InputError("channels that share a curvature matrix have one strength: a number, a prior or auto")
-    if maximised and skies[0].spectral is not None:
-        raise InputError("a source with a spectral index has one strength: a number, a prior or auto")
-    if skies[0].n_channels > 1 and any(one.profile.flux.sigma is not None for one in columns.amplitudes):
-        raise InputError("amplitude_sigma is of one channel: leave it out where channels share a curvature matrix")
-    if len(skies) > 1 and any(sky.n_channels > 1 or sky.spectral is not None for sky in skies):
-        raise InputError("a source that skies share needs skies with one channel and no spectral index")
-    if skies[0].spectral is not None and (columns.amplitudes or len(columns.blocks) > 1):
-        raise InputError("a spectral index is for a sky with one pixelised source and nothing else")
+    def _lights(self, problem, inversion, sky):
+        """(Light, ...) of one member."""
+        linear, found = self.columns.amplitudes, []
+        rows = slice(*(int(row) for row in self.row_starts[sky : sky + 2]))
+        for one, profile in zip(linear, problem.profiles):
+            if one.sky == sky:
+                amplitudes = np.asarray(inversion.source[one.first : one.stop])
+                chosen = jnp.zeros(self.n_source).at[one.first : one.stop].set(amplitudes)
+                found.append(Light(one, profile, amplitudes, np.asarray(inversion.mapper.apply(chosen)[rows])))
+        for one, profile, image in zip(self.columns.fixed, problem.profiles[len(linear) :], problem.images):
+            if one.sky == sky:
+                found.append(Light(one, profile, np.asarray(profile.flux).reshape(1), np.asarray(image)))
+        return tuple(found)

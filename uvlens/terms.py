@@ -21,14 +21,16 @@ def log_evidence_terms(model, found):
         found: [Reconstruction], all of them.
     """
     nulls = [sky.reduction for sky in model.skies]
-    systems = [one.inversion.system for one in systems_of(found)]
+    inversions = [one.inversion for one in systems_of(found)]
+    systems = [inversion.system for inversion in inversions]
     return {
         "chi_squared": sum(float(null.null_chi_squared) for null in nulls)
-        + sum(float(system.chi_squared_minus_null) for system in systems),
+        + sum(float(inversion.chi_squared_minus_null) + inversion.null_shift[0] for inversion in inversions),
         "regularization_term": sum(float(system.regularization_term) for system in systems),
         "log_det_curvature_reg_matrix": sum(float(system.log_det_curvature_reg) for system in systems),
         "log_det_regularization_matrix": sum(float(system.log_det_regularization) for system in systems),
-        "noise_normalization": sum(float(null.noise_normalization) for null in nulls),
+        "noise_normalization": sum(float(null.noise_normalization) for null in nulls)
+        + sum(inversion.null_shift[1] for inversion in inversions),
     }
 
 
@@ -73,7 +75,8 @@ def describe_skies(model, found):
                 "n_source_pixels": sum(part.mesh.n_source for part in mine[0].parts),
                 "n_amplitudes": sum(one.stop - one.first for one in mine[0].amplitudes),
                 "log_evidence_minus_null": log_evidence_minus_null(mine),
-                "chi_squared": float(reduction.null_chi_squared) + sum(one.chi_squared_minus_null for one in mine),
+                "chi_squared": mine[0].weight_scale
+                * (float(reduction.null_chi_squared) + sum(one.chi_squared_minus_null for one in mine)),
                 "effective_parameters": effective_parameters(mine),
                 "strength": mine[0].parts[0].strength if mine[0].parts else None,
                 "operator": sky.normal.method,

@@ -13,10 +13,17 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
+def n_cores():
+    """Cores that this process may use; at most UVLENS_THREADS of the environment, where that is a number."""
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    most = os.environ.get("UVLENS_THREADS", "")
+    return max(1, min(n, int(most))) if most.isdigit() else n
+
+
 @functools.cache
 def pool():
     """(threads, how many): one pool for the process, a thread for each core it may use."""
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    n = n_cores()
     return ThreadPoolExecutor(n, thread_name_prefix="uvlens"), n
 
 

@@ -1,11 +1,14 @@
 """Multi-start maximisation of the posterior on exact gradients, and its Gaussian approximation at the top."""
 
 import dataclasses
+import queue
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.optimize
 
 from .density import IMPOSSIBLE
+from .draws import allowed_draws
 
 _WALL = 1e4
 _FIRST_STEPS = 15
@@ -13,6 +16,8 @@ _GENTLE = 500.0
 """ln E - ln E_null of data of a signal to noise of 30, at which the starts make their first steps: the likelihood to
 the power of _GENTLE over the best value of the screening. At full weight of a bright source the prior counts for
 nothing and a line search ends in whatever needle or demagnified image fits a little better than where it began."""
+_MET = 0.05
+"""Distance per parameter, in prior standard deviations, of climbs that have come to the same place."""
 _FARTHEST = 6.0
 """Prior standard deviations beyond which no climb goes."""
 
@@ -32,63 +37,149 @@ class Optimum:
     start: float
 
 
-def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, progress=None):
+def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optimizer="lbfgs", progress=None):
     """Maximise the posterior density from several starts.
 
-    `n_screen` draws from the prior are evaluated once; L-BFGS makes a few steps from the best `n_starts` of them on a
-    likelihood tempered to a moderate signal to noise, a few more on one half-way (in logarithms) from the better third,
-    and from there to the top.
+    `n_screen` draws from the prior, inside domains and constraints, are evaluated once. From the best `n_starts` of
+    them all climb a few steps on a likelihood tempered to a moderate signal to noise, the better third (those that met
+    a better climb last) a few more on one half-way (in logarithms), and from there to the top.
 
     Args:
         density: Density of n parameters.
         rng: numpy random Generator.
         n_starts, n_screen: numbers of climbs and of draws, the prior median included.
         max_iterations: of each climb.
+        optimizer: "lbfgs", or "adam": more evaluations, and no line search that a rough evidence could stop.
         progress: called with (message, fraction done).
 
     Returns:
-        list of Optimum, the best first.
+        (list of Optimum, the best first; list of the starts as dicts: z, value where they began and after the first
+        steps, whether they went on).
     """
     report = progress or (lambda *_: None)
-    draws = np.concatenate([np.zeros((1, density.size)), rng.normal(size=(max(n_screen, n_starts) - 1, density.size))])
-    values = []
-    for i, z in enumerate(draws):
-        values.append(density.value(z))
-        report(f"screening starts, best {max(values):.1f}", 0.2 * (i + 1) / len(draws))
-    order = np.argsort(values)[::-1][:n_starts]
-    highest = max(value + 0.5 * z @ z for value, z in zip(values, draws))
+    ascend = {"lbfgs": climb_together, "adam": adam}[optimizer]
+    drawn = allowed_draws(density.model, rng, max(n_screen, n_starts) - 1)
+    draws = np.concatenate([np.zeros((1, density.size)), drawn])
+    values = np.zeros(0)
+    for part in np.array_split(draws, -(-len(draws) // 8)):
+        values = np.append(values, density.values(part))
+        report(f"screening starts, best {values.max():.1f}", 0.2 * len(values) / len(draws))
+    order = np.argsort(-values, kind="stable")[:n_starts]
+    highest = np.max(values + 0.5 * np.sum(draws**2, axis=1))
     power = min(1.0, _GENTLE / max(highest, 1.0))
-    begun = []
-    for i, start in enumerate(order):
-        found = climb(density, draws[start], _FIRST_STEPS, power)
-        begun.append(Optimum(found.x, -found.fun, values[start]))
-        report(f"first steps, best {max(o.value for o in begun):.1f}", 0.2 + 0.5 * (i + 1) / len(order))
-    begun.sort(key=lambda o: -o.value)
-    optima = []
-    for i, optimum in enumerate(begun[: -(-n_starts // 3)]):
-        found = climb(density, optimum.z, _FIRST_STEPS, power**0.5) if power < 1.0 else None
-        found = climb(density, optimum.z if found is None else found.x, max_iterations)
-        optima.append(Optimum(found.x, -found.fun, optimum.start))
-        best = max(o.value for o in optima)
-        report(f"climbing, best {best:.1f}", 0.7 + 0.3 * (i + 1) / -(-n_starts // 3))
-    return sorted(optima, key=lambda o: -o.value)
+
+    def follow(message, first, share):
+        return lambda done, best: report(f"{message}, best {best:.1f}", first + share * done)
+
+    begun = ascend(density, draws[order], _FIRST_STEPS, power, follow("first steps", 0.2, 0.4))
+    kept = _apart(begun, -(-n_starts // 3))
+    z = np.array([begun[i][0] for i in kept])
+    if power < 1.0:
+        z = np.array([x for x, _ in ascend(density, z, _FIRST_STEPS, power**0.5, follow("climbing", 0.6, 0.1))])
+    ended = ascend(density, z, max_iterations, 1.0, follow("climbing", 0.7, 0.3))
+    optima = [Optimum(x, value, float(values[order[i]])) for i, (x, value) in zip(kept, ended)]
+    starts = [
+        {"z": draws[o], "value": float(values[o]), "first_steps": begun[i][1], "went_on": i in kept}
+        for i, o in enumerate(order)
+    ]
+    return sorted(optima, key=lambda o: -o.value), starts
 
 
-def climb(density, z, max_iterations=200, power=1.0):
+def _apart(begun, n_kept):
+    """Numbers of the climbs [(z, value)] that go on: the best, those that have met a better one after all others."""
+    order, apart, met = sorted(range(len(begun)), key=lambda i: -begun[i][1]), [], []
+    for i in order:
+        distances = [np.linalg.norm(begun[i][0] - begun[k][0]) for k in apart]
+        (met if distances and min(distances) < _MET * np.sqrt(len(begun[i][0])) else apart).append(i)
+    return (apart + met)[:n_kept]
+
+
+def climb_together(density, starts, max_iterations=200, power=1.0, progress=None):
+    """`climb` from every row of starts (B, n): [(z, log density to `power`)].
+
+    Where batches are evaluated at once (workers, an accelerator) all climbs advance side by side, each asking for its
+    next point as soon as all have asked.
+    """
+    report, best, found = progress or (lambda *_: None), -np.inf, []
+    if density.workers is None and not density.on_accelerator:
+        for start in starts:
+            one = climb(density, start, max_iterations, power)
+            found.append((one.x, -float(one.fun)))
+            best = max(best, found[-1][1])
+            report(len(found) / len(starts), best)
+        return found
+    asked, answers = queue.Queue(), [queue.Queue() for _ in starts]
+
+    def run(i):
+        def ask(z):
+            asked.put((i, z))
+            return answers[i].get()
+
+        try:
+            return climb(density, starts[i], max_iterations, power, ask)
+        finally:
+            asked.put((i, None))
+
+    with ThreadPoolExecutor(len(starts)) as threads:
+        futures = [threads.submit(run, i) for i in range(len(starts))]
+        running = len(starts)
+        while running:
+            batch = [asked.get() for _ in range(running)]
+            running -= sum(z is None for _, z in batch)
+            batch = [(i, z) for i, z in batch if z is not None]
+            if batch:
+                for (i, _), value, gradient in zip(
+                    batch, *density.values_and_gradients(np.array([z for _, z in batch]))
+                ):
+                    best = max(best, value)
+                    answers[i].put((value, gradient))
+                report(1.0 - running / len(starts), best)
+        return [(one.x, -float(one.fun)) for one in (future.result() for future in futures)]
+
+
+def adam(density, starts, max_iterations=200, power=1.0, progress=None):
+    """Adam from every row of starts (B, n), all in one batch, its rate falling from 0.1 to 0.001: as `climb_together`.
+
+    The best point that each has met counts.
+    """
+    import optax
+
+    report = progress or (lambda *_: None)
+    z, n_steps = np.array(starts), max_iterations if power < 1.0 else 2 * max_iterations
+    method = optax.adam(optax.cosine_decay_schedule(0.1, n_steps, 0.01))
+    state = method.init(z)
+    best_z, best = z.copy(), np.full(len(z), -np.inf)
+    for step in range(n_steps):
+        values, gradients = _tempered(*density.values_and_gradients(z), z, power)
+        better = values > best
+        best_z[better], best[better] = z[better], values[better]
+        change, state = method.update(-gradients, state)
+        z = np.clip(z + np.asarray(change), -_FARTHEST, _FARTHEST)
+        report((step + 1) / n_steps, best.max())
+    return [(x, float(value)) for x, value in zip(best_z, best)]
+
+
+def _tempered(values, gradients, z, power):
+    """The likelihood to a power, at z (B, n); what is impossible stays so."""
+    quadratic = 0.5 * np.sum(z**2, axis=-1)
+    tempered = np.where(values <= IMPOSSIBLE, IMPOSSIBLE, power * (values + quadratic) - quadratic)
+    return tempered, power * (gradients + z) - z
+
+
+def climb(density, z, max_iterations=200, power=1.0, ask=None):
     """L-BFGS from z, the likelihood to a power; a SciPy OptimizeResult of the negative log density.
 
-    A point where the model has no value (IMPOSSIBLE) counts as a wall of finite height, which a line search survives.
+    `ask(z)` takes the place of `density.value_and_gradient`. A point where the model has no value counts as a wall of
+    finite height, which a line search survives.
     """
     lowest = np.inf
 
     def objective(z):
         nonlocal lowest
-        value, gradient = density.value_and_gradient(z)
+        value, gradient = (ask or density.value_and_gradient)(z)
         if value <= IMPOSSIBLE:
             return lowest + _WALL, np.zeros_like(gradient)
-        if power < 1.0:
-            value = power * (value + 0.5 * z @ z) - 0.5 * z @ z
-            gradient = power * (gradient + z) - z
+        value, gradient = _tempered(value, gradient, z, power)
         lowest = min(lowest, -value)
         return -value, -gradient
 
@@ -111,13 +202,9 @@ def laplace_covariance(density, z):
 
 
 def _negative_hessian(density, z, steps):
-    hessian = np.empty((density.size, density.size))
-    for i, step in enumerate(steps):
-        offset = np.zeros(density.size)
-        offset[i] = step
-        _, above = density.value_and_gradient(z + offset)
-        _, below = density.value_and_gradient(z - offset)
-        hessian[i] = -(above - below) / (2.0 * step)
+    _, above = density.values_and_gradients(z + np.diag(steps))
+    _, below = density.values_and_gradients(z - np.diag(steps))
+    hessian = -(above - below) / (2.0 * steps[:, None])
     return 0.5 * (hessian + hessian.T)
 
 

@@ -3,6 +3,7 @@
 from .banded import bands_from_matrix, join_bands, matrix_from_bands
 from .channels import ChannelInversions, invert_channels
 from .evidence import System, log_evidence_minus_null, solve_system
+from .fixed import FixedImage, take_out
 from .invert import Inversion, invert, run_inversion
 from .positive import Solution, solve_positive, solve_unconstrained
 from .spectral import spectral_evidence_minus_null
@@ -10,6 +11,7 @@ from .strength import best_coefficient, strength_spectrum
 
 __all__ = [
     "ChannelInversions",
+    "FixedImage",
     "Inversion",
     "Solution",
     "System",
@@ -26,4 +28,5 @@ __all__ = [
     "solve_unconstrained",
     "spectral_evidence_minus_null",
     "strength_spectrum",
+    "take_out",
 ]

@@ -188,12 +188,14 @@ def assemble(
     positive,
     n_determined=None,
     constrained=None,
+    dirty_image=None,
 ):
     """System of a mapper: the chain from the mapper's entries to the solved system."""
     lensing = Mapper(indices, weights, n_source)
+    dirty_image = operator.dirty_image if dirty_image is None else dirty_image
     return solve_system(
         operator.curvature_matrix(indices, weights, n_source),
-        lensing.transposed_product(operator.dirty_image),
+        lensing.transposed_product(dirty_image),
         regularization,
         log_det_regularization,
         allowed,
@@ -214,6 +216,7 @@ def log_evidence_minus_null(
     positive: bool,
     n_determined: int | None = None,
     constrained=None,
+    dirty_image=None,
 ):
     """ln E - ln E_null - C/2 ln det H as a function that JAX can differentiate, C = 1 but for channels that share W.
 
@@ -232,76 +235,102 @@ def log_evidence_minus_null(
         positive: whether s >= 0.
         n_determined: number of leading rows and columns that enter ln det A; None: all S.
         constrained: boolean, shape (S,): where `positive` asks for s >= 0; None: everywhere.
+        dirty_image: d~ in the place of the operator's, shape (N,), differentiated: that of data from which something
+            is taken that is no column of L. Its derivative is L s.
 
     Returns:
         The value; NaN where the positive solver did not converge (for one channel at least). Entries of weight 0 are
         padding: their derivative is 0.
     """
-    return _evaluate(operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, False)[0]
+    options = {"positive": positive, "gradient": False, "n_determined": n_determined}
+    return _evaluate(operator, indices, weights, bands, allowed, start, constrained, dirty_image, **options)[0]
 
 
-def _forward(operator, indices, weights, bands, allowed, start, positive, n_determined, constrained):
+def _forward(operator, indices, weights, bands, allowed, start, positive, n_determined, constrained, dirty_image):
+    options = {"positive": positive, "gradient": True, "n_determined": n_determined}
     value, *derivatives = _evaluate(
-        operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, True
+        operator, indices, weights, bands, allowed, start, constrained, dirty_image, **options
     )
     return value, derivatives
 
 
 def _backward(positive, n_determined, derivatives, cotangent):
-    weights_bar, bands_bar = derivatives
-    return None, None, cotangent * weights_bar, cotangent * bands_bar, None, None, None
+    weights_bar, bands_bar, *image = derivatives
+    image_bar = cotangent * image[0] if image else None
+    return None, None, cotangent * weights_bar, cotangent * bands_bar, None, None, None, image_bar
 
 
 log_evidence_minus_null.defvjp(_forward, _backward)
 
 
-def _evaluate(operator, indices, weights, bands, allowed, start, constrained, positive, n_determined, gradient):
-    """(value,) or (value, weights_bar, bands_bar), on the host where there is compiled code for it."""
-    options = {"positive": positive, "gradient": gradient, "n_determined": n_determined}
+def _evaluate(operator, indices, weights, bands, allowed, start, constrained, dirty_image, **options):
+    """(value,), or (value, weights_bar, bands_bar) and L s where a dirty image is given.
+
+    On the host where there is compiled code for it.
+    """
 
     def device(*arrays):
-        return _on_device(*arrays[:-1], constrained=arrays[-1], **options)
+        return _on_device(*arrays[:-2], constrained=arrays[-2], dirty_image=arrays[-1], **options)
 
-    arguments = (operator, indices, weights, bands, allowed, start, constrained)
+    arguments = (operator, indices, weights, bands, allowed, start, constrained, dirty_image)
     if operator.products is None:
         return device(*arguments)
     host = partial(_on_host, **options)
     return jax.lax.platform_dependent(*arguments, cpu=host, default=device)
 
 
-def _on_host(operator, indices, weights, bands, allowed, start, constrained, positive, gradient, n_determined):
+def _on_host(
+    operator, indices, weights, bands, allowed, start, constrained, dirty_image, positive, gradient, n_determined
+):
     from .host import evidence
 
-    products, dirty_image = operator.products, np.asarray(operator.reduction.dirty_image)
+    products, own = operator.products, np.asarray(operator.reduction.dirty_image)
 
     def call(*arrays):
-        *arrays, chosen = (None if a is None else np.asarray(a) for a in arrays)
+        *arrays, chosen, given = (None if a is None else np.asarray(a) for a in arrays)
         options = {"n_determined": n_determined, "constrained": chosen}
         with one_blas_thread():
-            result = evidence(products, dirty_image, *arrays, positive, gradient, **options)
+            result = evidence(products, own if given is None else given, *arrays, positive, gradient, **options)
         value = np.asarray(result.value)
-        return (value, result.weights_bar, result.bands_bar) if gradient else (value,)
+        if not gradient:
+            return (value,)
+        derivatives = result.weights_bar, result.bands_bar
+        if given is None:
+            return value, *derivatives
+        return value, *derivatives, np.sum(arrays[1] * result.solution.source[arrays[0]], axis=1)
 
     shapes = (jax.ShapeDtypeStruct((), weights.dtype),)
     if gradient:
-        shapes += tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (weights, bands))
-    arguments = (indices, weights, bands, allowed, start, constrained)
+        like = (weights, bands) if dirty_image is None else (weights, bands, dirty_image)
+        shapes += tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in like)
+    arguments = (indices, weights, bands, allowed, start, constrained, dirty_image)
     return jax.pure_callback(call, shapes, *arguments, vmap_method="sequential")
 
 
 def _on_device(
-    operator, indices, weights, bands, allowed, start, positive, gradient, n_determined=None, constrained=None
+    operator,
+    indices,
+    weights,
+    bands,
+    allowed,
+    start,
+    positive,
+    gradient,
+    n_determined=None,
+    constrained=None,
+    dirty_image=None,
 ):
     if operator.dirty_image.ndim > 1:
         return _channels_on_device(
             operator, indices, weights, bands, allowed, start, constrained, positive, gradient, n_determined
         )
     n_source = bands.shape[1]
+    data = operator.dirty_image if dirty_image is None else dirty_image
     lensing_operator = dense_lensing_operator(indices, weights, n_source)
     transformed = operator.transform(lensing_operator)
     system = solve_system(
         operator.curvature(lensing_operator, transformed),
-        lensing_operator.T @ operator.dirty_image,
+        lensing_operator.T @ data,
         matrix_from_bands(bands),
         jnp.zeros(()),
         allowed,
@@ -318,9 +347,10 @@ def _on_device(
     matrix_bar = -0.5 * (jnp.outer(s, s) + _leading_inverse(system.cholesky, n_determined))
     product = 2.0 * operator.pullback(transformed, matrix_bar)
     rows = jnp.arange(indices.shape[0])[:, None]
-    weights_bar = product[rows, indices] + operator.dirty_image[:, None] * s[indices]
+    weights_bar = product[rows, indices] + data[:, None] * s[indices]
     weights_bar = jnp.where(weights == 0.0, 0.0, weights_bar)
-    return value, weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
+    derivatives = weights_bar, bands_cotangent(matrix_bar, bands.shape[0])
+    return (value, *derivatives) if dirty_image is None else (value, *derivatives, lensing_operator @ s)
 
 
 def _channels_on_device(

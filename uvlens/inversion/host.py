@@ -140,7 +140,8 @@ def evidence(
 def _leading_inverse(factor, n_determined, n_source):
     """Upper triangle of the inverse of the leading block from its factor, zero beyond it, in Fortran's order."""
     inverse = np.zeros((n_source, n_source), order="F")
-    inverse[:n_determined, :n_determined] = inverse_of(np.asfortranarray(factor[:n_determined, :n_determined]))
+    if n_determined:
+        inverse[:n_determined, :n_determined] = inverse_of(np.asfortranarray(factor[:n_determined, :n_determined]))
     return inverse
 
 

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..normal.operator import AbstractNormalOperator
 from ..source.mapper import Mapper
 from .evidence import System, assemble
+from .fixed import FixedImage, nothing_to_solve
 
 
 class Inversion(eqx.Module):
@@ -18,11 +19,15 @@ class Inversion(eqx.Module):
         system: F, D, H, the decomposition of A and the solution.
         mapper: L.
         normal: the normal operator.
+        fixed: FixedImage of light that is no column of L, or None.
+        null_shift: what scaled weights add to chi^2(0) and to the normalisation (see `uvlens.weightscale`).
     """
 
     system: System
     mapper: Mapper
     normal: AbstractNormalOperator
+    fixed: FixedImage | None = None
+    null_shift: tuple[float, float] = (0.0, 0.0)
 
     @property
     def source(self):
@@ -50,9 +55,16 @@ class Inversion(eqx.Module):
         return self.system.data_vector
 
     @property
+    def chi_squared_minus_null(self):
+        """chi^2 less that of an empty sky."""
+        fixed = 0.0 if self.fixed is None else self.fixed.chi_squared_minus_null
+        return self.system.chi_squared_minus_null + fixed
+
+    @property
     def log_evidence_minus_null(self):
         """ln E - ln E_null: what inference compares."""
-        return self.system.log_evidence_minus_null
+        fixed = 0.0 if self.fixed is None else self.fixed.chi_squared_minus_null
+        return self.system.log_evidence_minus_null - 0.5 * (fixed + sum(self.null_shift))
 
     @property
     def log_evidence(self):
@@ -64,17 +76,18 @@ class Inversion(eqx.Module):
         """Every term of -2 ln E, by name."""
         null = self.normal.reduction
         return {
-            "chi_squared": float(null.null_chi_squared) + float(self.system.chi_squared_minus_null),
+            "chi_squared": float(null.null_chi_squared) + self.null_shift[0] + float(self.chi_squared_minus_null),
             "regularization_term": float(self.system.regularization_term),
             "log_det_curvature_reg_matrix": float(self.system.log_det_curvature_reg),
             "log_det_regularization_matrix": float(self.system.log_det_regularization),
-            "noise_normalization": float(null.noise_normalization),
+            "noise_normalization": float(null.noise_normalization) + self.null_shift[1],
         }
 
     @property
     def image(self):
-        """L s: the model of the sky at the N mask pixels [Jy/pixel], before any primary beam."""
-        return self.mapper.apply(self.source)
+        """L s + m: the model of the sky at the N mask pixels [Jy/pixel], before any primary beam."""
+        image = self.mapper.apply(self.source)
+        return image if self.fixed is None else image + self.fixed.image
 
     @property
     def source_error(self):
@@ -97,8 +110,11 @@ def run_inversion(
     positive,
     n_determined=None,
     constrained=None,
+    fixed=None,
 ):
-    """Inversion of checked arrays (see `invert`)."""
+    """Inversion of checked arrays (see `invert`); `fixed` is a FixedImage or None."""
+    if mapper.n_source == 0:
+        return Inversion(nothing_to_solve(), mapper, normal, fixed)
     system = assemble(
         normal,
         mapper.indices,
@@ -110,8 +126,9 @@ def run_inversion(
         positive,
         n_determined,
         constrained,
+        None if fixed is None else fixed.dirty_image,
     )
-    return Inversion(system, mapper, normal)
+    return Inversion(system, mapper, normal, fixed)
 
 
 def invert(normal, mapper, regularization_matrix, positive=False, fixed_zero=None, n_determined=None):

@@ -27,14 +27,19 @@ class EllipticalCoordinates(NamedTuple):
 
 def elliptical_coordinates(x, y, e1, e2, center_x, center_y):
     """Elliptical coordinates of positions (x, y) [arcsec]."""
-    z = (x - center_x) + 1j * (y - center_y)
-    e = e1 + 1j * e2
-    zeta = z - e * jnp.conj(z)
+    z, e, zeta = elliptical_position(x, y, e1, e2, center_x, center_y)
     squared = zeta.real**2 + zeta.imag**2
     at_center = squared == 0.0
     radius = jnp.sqrt(jnp.where(at_center, 1.0, squared))
     direction = jnp.where(at_center, 0.0, zeta) / radius
     return EllipticalCoordinates(z, radius, direction, jnp.conj(e) * direction**2, at_center)
+
+
+def elliptical_position(x, y, e1, e2, center_x, center_y):
+    """(z, e, zeta) of positions (x, y) [arcsec], complex."""
+    z = (x - center_x) + 1j * (y - center_y)
+    e = e1 + 1j * e2
+    return z, e, z - e * jnp.conj(z)
 
 
 def intermediate_axis_scale(theta_E, e1, e2):

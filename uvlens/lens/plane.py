@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import InputError
-from .components import AbstractMass
+from .mass import AbstractMass
 
 
 class LensPlane(eqx.Module):
@@ -15,8 +15,8 @@ class LensPlane(eqx.Module):
 
     Args:
         mass: the components; their deflections add, scaled to the source.
-        redshift: of the plane, kept for the results.
-        light: unlensed light profiles with linear fluxes.
+        redshift: of the plane; None where there is one plane and nothing asks for distances.
+        light: light profiles in the plane, bent by planes in front of it alone.
         light_skies: names of the skies that see each profile, () for all of them.
     """
 
@@ -29,13 +29,26 @@ class LensPlane(eqx.Module):
         if self.light_skies and len(self.light_skies) != len(self.light):
             raise InputError(f"{len(self.light)} light profiles, {len(self.light_skies)} lists of skies that see them")
 
+    def deflection(self, x, y):
+        """(alpha_x, alpha_y) [arcsec] of all its components at positions in it."""
+        alpha_x, alpha_y = jnp.zeros_like(x), jnp.zeros_like(y)
+        for component in self.mass:
+            by_x, by_y = component.deflection(x, y)
+            alpha_x, alpha_y = alpha_x + by_x, alpha_y + by_y
+        return alpha_x, alpha_y
+
+    def convergence(self, x, y):
+        """kappa of all its components."""
+        return sum((component.convergence(x, y) for component in self.mass), jnp.zeros_like(x))
+
+    def potential(self, x, y):
+        """psi of all its components [arcsec^2]."""
+        return sum((component.potential(x, y) for component in self.mass), jnp.zeros_like(x))
+
     def ray_trace(self, x, y):
         """Source-plane position (beta_x, beta_y) [arcsec] of image-plane positions (x, y)."""
-        beta_x, beta_y = x, y
-        for component in self.mass:
-            alpha_x, alpha_y = component.deflection(x, y)
-            beta_x, beta_y = beta_x - alpha_x, beta_y - alpha_y
-        return beta_x, beta_y
+        alpha_x, alpha_y = self.deflection(x, y)
+        return x - alpha_x, y - alpha_y
 
     def inverse_magnification(self, x, y):
         """det d beta / d theta, shape of x: positive, negative at saddle points, 0 on critical curves."""

@@ -5,16 +5,22 @@
     F(w) = 2F1(1, t/2; 2 - t/2; -w) = sum_n a_n (-w)^n,   a_n / a_(n-1) = (n - 1 + t/2) / (n + 1 - t/2)
     psi  = (theta - center) . alpha / (2 - t)
 
-The series is cut after N_TERMS: the relative error is below |e|^N_TERMS / (1 - |e|), 1e-14 at q = 0.24 and
-1e-6 at q = 0.1.
+F is summed in the variable u of `series`, F(w) = sum_n f_n u^n, where (Gauss's first-order differential equation)
+
+    (n + 1 - t/2) f_n = (2 - 3 t) f_(n-1) + (n - 3 + t/2) f_(n-2) + (1 - t/2) (1, -2, 1, 0, ...)_n,   f_0 = 1
+
+and |f_n| <= 4 (n + 1). Cut after N = 52 terms the relative error is below 4 (N + 1) |u|^N / (1 - |u|)^2 and, measured
+against the hypergeometric function for 1.02 <= slope <= 2.98, round-off (6e-15) for q >= 0.08, 2e-13 at q = 0.05, 2e-10
+at q = 0.03, 2e-8 at q = 0.02. (The series in w itself needs 64 terms for 1e-14 at q = 0.24 and 270 at q = 0.05.)
 """
 
 import jax
 import jax.numpy as jnp
 
 from .ellipse import elliptical_coordinates, intermediate_axis_scale
+from .series import derivative, real_polynomial, series_variable
 
-N_TERMS = 64
+N_TERMS = 52
 
 
 def deflection(x, y, theta_E, slope, e1, e2, center_x=0.0, center_y=0.0):
@@ -51,31 +57,29 @@ def potential(x, y, theta_E, slope, e1, e2, center_x=0.0, center_y=0.0):
 
 @jax.custom_jvp
 def _angular_series(w, t):
-    """F(w) by Horner's rule, F = 1 - r_1 w (1 - r_2 w (1 - ...)), r_n = a_n / a_(n-1)."""
-
-    def step(total, n):
-        return 1.0 - _ratio(n, t) * w * total, None
-
-    return jax.lax.scan(step, jnp.ones_like(w), jnp.arange(N_TERMS, 0, -1))[0]
+    """F(w), complex, the shape of w."""
+    return real_polynomial(_coefficients(t), series_variable(w)[0])
 
 
 @_angular_series.defjvp
 def _angular_series_jvp(primals, tangents):
-    """dF/dw and dF/dt by the same rule, so that a gradient stores none of the N_TERMS partial sums."""
+    """dF/dw and dF/dt are series too, so that a gradient stores none of the N_TERMS partial sums."""
     w, t = primals
+    f, by_t = jax.jvp(_coefficients, (t,), (jnp.ones_like(t),))
+    u, by_w = series_variable(w)
+    by_w = by_w * real_polynomial(derivative(f), u)
+    return real_polynomial(f, u), by_w * tangents[0] + real_polynomial(by_t, u) * tangents[1]
+
+
+def _coefficients(t):
+    """f_0 ... f_(N_TERMS - 1), shape (N_TERMS, ...) for t of shape (...)."""
+    b = 0.5 * jnp.asarray(t, dtype=float)
 
     def step(carry, n):
-        total, by_w, by_t = carry
-        ratio, slope = jax.jvp(lambda t: _ratio(n, t), (t,), (jnp.ones_like(t),))
-        by_w = -ratio * (total + w * by_w)
-        by_t = -w * (slope * total + ratio * by_t)
-        return (1.0 - ratio * w * total, by_w, by_t), None
+        last, previous, source = carry
+        term = ((2.0 - 6.0 * b) * last + (n - 3.0 + b) * previous + (1.0 - b) * source) / (n + 1.0 - b)
+        return (term, last, jnp.where(n == 1, 1.0, 0.0)), term
 
-    start = (jnp.ones_like(w), jnp.zeros_like(w), jnp.zeros_like(w))
-    (total, by_w, by_t), _ = jax.lax.scan(step, start, jnp.arange(N_TERMS, 0, -1))
-    return total, by_w * tangents[0] + by_t * tangents[1]
-
-
-def _ratio(n, t):
-    """a_n / a_(n-1)."""
-    return (n - 1.0 + 0.5 * t) / (n + 1.0 - 0.5 * t)
+    one = jnp.ones_like(b)
+    _, rest = jax.lax.scan(step, (one, jnp.zeros_like(b), jnp.array(-2.0)), jnp.arange(1, N_TERMS))
+    return jnp.concatenate([one[None], rest])

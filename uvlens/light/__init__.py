@@ -2,16 +2,19 @@
 
 from .amplitudes import AmplitudePrior, Linear, amplitude_prior, column_names
 from .columns import column_entries, light_columns
+from .light import AbstractLight
 from .profiles import (
     LIGHT_PROFILES,
-    LINEAR_PROFILES,
-    MGE,
-    AbstractLight,
-    Background,
+    CoreSersic,
+    DeVaucouleurs,
+    Exponential,
     Gaussian,
-    PointSource,
+    Moffat,
+    Ring,
     Sersic,
+    UniformDisc,
 )
+from .sets import LINEAR_PROFILES, MGE, Background, PointSource, Shapelets
 
 __all__ = [
     "LIGHT_PROFILES",
@@ -20,10 +23,17 @@ __all__ = [
     "AbstractLight",
     "AmplitudePrior",
     "Background",
+    "CoreSersic",
+    "DeVaucouleurs",
+    "Exponential",
     "Gaussian",
     "Linear",
+    "Moffat",
     "PointSource",
+    "Ring",
     "Sersic",
+    "Shapelets",
+    "UniformDisc",
     "amplitude_prior",
     "column_entries",
     "column_names",

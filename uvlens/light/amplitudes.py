@@ -87,7 +87,7 @@ def amplitude_prior(components):
         InputError: a component whose flux is no amplitude.
     """
     fluxes = [flux for component in components for flux in [_linear(component)] * component.n_columns]
-    signs = [sign for component in components for sign in [_constrained(component)] * component.n_columns]
+    signs = [sign for component in components for sign in [must_be_positive(component)] * component.n_columns]
     optimised = np.array([flux.amplitude == "optimised" for flux in fluxes], bool)
     order = np.argsort(optimised, kind="stable")
     precision = np.array([0.0 if flux.sigma is None else flux.sigma**-2.0 for flux in fluxes])
@@ -114,11 +114,12 @@ def column_names(components, path):
 
 def _linear(component):
     if not isinstance(component.flux, Linear):
-        raise InputError(f'{type(component).__name__}: the light of a model needs flux="linear"')
+        raise InputError(f'{type(component).__name__}: an amplitude needs flux="linear"')
     return component.flux
 
 
-def _constrained(component):
+def must_be_positive(component):
+    """Whether the amplitudes of a component must be >= 0."""
     flux = _linear(component)
     if flux.positive is not None:
         return flux.positive

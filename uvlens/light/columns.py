@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
-from .profiles import Background, PointSource
+from .sets import Background, PointSource
 
 WIDTH = 16
 """Pixels along an axis that a point source is spread over."""
@@ -25,7 +25,7 @@ _BAND = 0.51
 """Of the Nyquist frequency of the pixels, up to which the squared error is made small."""
 
 
-def light_columns(components, sub_x, sub_y, pixel, weight, n_pixels, pixel_area, lensed=False):
+def light_columns(components, sub_x, sub_y, pixel, weight, n_pixels, pixel_area, lensed=False, window=False):
     """Images of unit flux of all columns of light components, in the components' order.
 
     Differentiable in the parameters of the components and in the positions, at fixed `pixel`.
@@ -38,21 +38,24 @@ def light_columns(components, sub_x, sub_y, pixel, weight, n_pixels, pixel_area,
         n_pixels: N.
         pixel_area: arcsec^2.
         lensed: whether the positions are traced ones.
+        window: whether the transform of the image is divided by the response of a square pixel, which a point does not
+            have: its weights then carry it.
 
     Returns:
         Shape (N, E) [1/pixel; arcsec^2/pixel for a Background].
 
     Raises:
-        InputError: a PointSource or Background behind the lens.
+        InputError: a PointSource or Background behind a lens.
     """
     images = []
     for component in components:
         if lensed and isinstance(component, PointSource | Background):
-            raise InputError(f"{type(component).__name__} belongs to the light of the lens, not to that of the source")
+            name = type(component).__name__
+            raise InputError(f"{name} belongs to the light of the lens (its foremost plane), not to what a lens bends")
         if isinstance(component, PointSource):
             scale = jnp.sqrt(pixel_area)
             axes = [
-                axis_weights((jax.ops.segment_sum(weight * sub, pixel, n_pixels)) / scale, center / scale)
+                axis_weights((jax.ops.segment_sum(weight * sub, pixel, n_pixels)) / scale, center / scale, window)
                 for sub, center in ((sub_x, component.center_x), (sub_y, component.center_y))
             ]
             images.append((axes[0] * axes[1])[:, None])
@@ -62,26 +65,29 @@ def light_columns(components, sub_x, sub_y, pixel, weight, n_pixels, pixel_area,
     return jnp.concatenate(images, axis=1) if images else jnp.zeros((n_pixels, 0))
 
 
-def axis_weights(pixel, center):
+def axis_weights(pixel, center, window=False):
     """Weights at pixels, shape (N,), that interpolate to `center`; both in units of the pixel scale.
 
-    The pixels lie on a lattice of spacing 1; those further than WIDTH / 2 from the centre get 0.
+    The pixels lie on a lattice of spacing 1; those further than WIDTH / 2 from the centre get 0. `window`: see
+    `light_columns`.
     """
     origin = pixel[0]
     position = center - origin
     base = jnp.floor(jax.lax.stop_gradient(position))
     nodes = np.arange(WIDTH) - (WIDTH // 2 - 1)
-    table = _interpolation(nodes, position - base)
+    table = _interpolation(nodes, position - base, window)
     k = jnp.round(jax.lax.stop_gradient(pixel - origin) - base).astype(jnp.int32) - int(nodes[0])
     return jnp.where((k >= 0) & (k < WIDTH), table[jnp.clip(k, 0, WIDTH - 1)], 0.0)
 
 
-def _interpolation(nodes, t):
+def _interpolation(nodes, t, window=False):
     """Weights of the nodes for a position t in [0, 1): the minimum of int |sum w_k e^(i om k) - e^(i om t)|^2 d om.
 
     Least squares on Gauss-Legendre frequencies; the sum is 1 exactly, by a multiplier.
     """
     frequencies, roots, inverse, along = _least_squares(nodes)
+    if window:
+        roots = roots * np.sinc(frequencies / (2.0 * np.pi))
     exact = jnp.concatenate([roots * jnp.cos(frequencies * t), roots * jnp.sin(frequencies * t)])
     weights = jnp.asarray(inverse) @ exact
     return weights + (1.0 - jnp.sum(weights)) * along

@@ -1,194 +1,225 @@
-"""Light profiles by total flux: the sky of a simulation, and the columns of a model's linear light.
+"""Light profiles of one amplitude, by total flux: thin pytrees over the pure functions of `radial` and `transforms`.
 
-With the elliptical radius R = sqrt(q X^2 + Y^2 / q), X along the major axis (so that q does not change the flux):
+Fields are numbers, or priors inside a Model. All are functions of R = sqrt(q X^2 + Y^2 / q), X along the major axis, so
+that lengths are on the intermediate axis and q does not change the flux. Fields that all of them have:
 
-    Gaussian   I = flux / (2 pi sigma^2) exp(-R^2 / (2 sigma^2))
-    Sersic     I = flux / (2 pi n R_e^2 b^(-2n) Gamma(2n)) exp(-b (R / R_e)^(1/n)),   P(2n, b) = 1/2
-    MGE        n Gaussians of one centre and shape, sigma_k = sigma_min (sigma_max / sigma_min)^(k / (n - 1))
-
-where P is the regularised incomplete gamma function: R_e holds half of the flux exactly.
+    flux                         total flux [Jy], a prior on it, or "linear"
+    e1, e2                       ellipticity, |e| = (1 - q) / (1 + q), phi from East to North
+    center_x, center_y           arcsec East, North
+    axis_ratio, position_angle   in the place of e1, e2: minor over major axis, PA of the major axis East of North [deg]
 """
 
-import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
-import scipy.special
 
-from ..errors import InputError
-from .amplitudes import Linear, as_flux
+from ..domain import CORE, LENGTH, NOT_NEGATIVE, Domain
+from . import radial, transforms
+from .amplitudes import as_flux
+from .light import AbstractLight
 
-_LENGTHS = ("sigma", "R_sersic", "sigma_min", "sigma_max")
-
-
-class AbstractLight(eqx.Module):
-    """Light of known shape: `n_columns` images of unit flux, and the flux of a single one.
-
-    Attributes:
-        flux: total flux [Jy], a prior on it, or "linear" (see `amplitudes.Linear`).
-        several: whether it is made of a number of columns that the user chooses.
-        either_sign: whether its amplitude may be negative unless stated otherwise.
-    """
-
-    flux: eqx.AbstractVar[Any]
-    several: ClassVar[bool] = False
-    either_sign: ClassVar[bool] = False
-
-    def __check_init__(self):
-        name = type(self).__name__
-        if isinstance(self.flux, int | float) and self.flux < 0.0:
-            raise InputError(f"{name}: flux must not be negative, got {self.flux}")
-        for field in _LENGTHS:
-            length = getattr(self, field, None)
-            if isinstance(length, int | float) and not length > 0.0:
-                raise InputError(f"{name}: {field} must be a positive number of arcsec, got {length}")
-
-    @property
-    @abc.abstractmethod
-    def n_columns(self) -> int:
-        """E."""
-
-    @abc.abstractmethod
-    def columns(self, x, y) -> Any:
-        """Brightness at unit flux [1/arcsec^2], shape (..., E), at positions of any shape [arcsec]."""
-
-    def brightness(self, x, y):
-        """I(x, y) [Jy/arcsec^2]."""
-        if isinstance(self.flux, Linear):
-            raise InputError(f"{type(self).__name__}: a linear flux has no value before it is solved for")
-        return self.flux * self.columns(x, y)[..., 0]
+SERSIC_INDEX = Domain(0.3, 10.0, "", True, True)
 
 
 class Gaussian(AbstractLight):
-    """Elliptical Gaussian; sigma on the intermediate axis [arcsec]."""
+    """Gaussian of standard deviation sigma [arcsec]: I = flux / (2 pi sigma^2) exp(-R^2 / (2 sigma^2))."""
 
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "sigma": LENGTH}
+    n_columns: ClassVar[int] = 1
     flux: Any = eqx.field(converter=as_flux)
     sigma: Any
-    e1: Any = 0.0
-    e2: Any = 0.0
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
-
-    @property
-    def n_columns(self):
-        return 1
+    axis_ratio: Any = None
+    position_angle: Any = None
 
     def columns(self, x, y):
-        r = elliptical_radius(x, y, self.e1, self.e2, self.center_x, self.center_y)
-        return gaussians(r, jnp.reshape(self.sigma, 1))
+        return radial.gaussian(self.squared_radius(x, y), self.sigma)[..., None]
+
+    def transform(self, squared):
+        return transforms.gaussian(squared, self.sigma)[..., None]
 
 
 class Sersic(AbstractLight):
-    """Elliptical Sersic profile; R_sersic, the half-light radius, on the intermediate axis [arcsec]; n_sersic fixed."""
+    """Sersic profile, I ~ exp(-b (R / R_sersic)^(1 / n_sersic)).
 
+    Args:
+        R_sersic: radius that holds half of the light, exactly [arcsec].
+        n_sersic: index, 0.3 to 10; a number or a prior.
+    """
+
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "R_sersic": LENGTH, "n_sersic": SERSIC_INDEX}
+    n_columns: ClassVar[int] = 1
     flux: Any = eqx.field(converter=as_flux)
     R_sersic: Any
     n_sersic: Any = 1.0
-    e1: Any = 0.0
-    e2: Any = 0.0
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
-
-    @property
-    def n_columns(self):
-        return 1
+    axis_ratio: Any = None
+    position_angle: Any = None
 
     def columns(self, x, y):
-        n = float(self.n_sersic)
-        b = float(scipy.special.gammaincinv(2.0 * n, 0.5))
-        norm = 2.0 * jnp.pi * n * self.R_sersic**2 * b ** (-2.0 * n) * float(scipy.special.gamma(2.0 * n))
-        r = elliptical_radius(x, y, self.e1, self.e2, self.center_x, self.center_y)
-        return (jnp.exp(-b * (r / self.R_sersic) ** (1.0 / n)) / norm)[..., None]
+        return radial.sersic(self.squared_radius(x, y), self.R_sersic, self.n_sersic)[..., None]
 
 
-class MGE(AbstractLight):
-    """Multi-Gaussian expansion: Gaussians of logarithmically spaced sigma [arcsec], one amplitude each.
+class CoreSersic(AbstractLight):
+    """Sersic profile with a power law inside (Trujillo et al. 2004), R_sersic and n_sersic those of its outer part.
+
+    I ~ (1 + (R_b / R)^a)^(g / a) exp(-b ((R^a + R_b^a) / R_sersic^a)^(1 / (a n))), b = b_n of the outer profile.
 
     Args:
-        n_gaussians: E, a whole number.
-        sigma_min, sigma_max: of the first and the last, on the intermediate axis.
-
-    Raises:
-        InputError: no Gaussian, sigma_max below sigma_min, a flux that is not linear.
+        R_sersic: half-light radius of the outer profile without its core [arcsec].
+        n_sersic: its index, 0.3 to 10.
+        break_radius: R_b [arcsec].
+        slope_inner: g, I ~ R^-g well inside the break, 0 <= g <= 1.
+        sharpness: a of the transition, 0.5 to 10.
     """
 
-    n_gaussians: int = eqx.field(static=True)
-    sigma_min: Any
-    sigma_max: Any
-    e1: Any = 0.0
-    e2: Any = 0.0
+    domains: ClassVar = {
+        "flux": NOT_NEGATIVE,
+        "R_sersic": LENGTH,
+        "n_sersic": SERSIC_INDEX,
+        "break_radius": LENGTH,
+        "slope_inner": Domain(0.0, 1.0, "", True, True),
+        "sharpness": Domain(0.5, 10.0, "", True, True),
+    }
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    R_sersic: Any
+    n_sersic: Any
+    break_radius: Any
+    slope_inner: Any
+    sharpness: Any = 3.0
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
-    flux: Any = eqx.field(converter=as_flux, default="linear")
-    several: ClassVar[bool] = True
-
-    def __check_init__(self):
-        n, low, high = self.n_gaussians, self.sigma_min, self.sigma_max
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise InputError(f"MGE: n_gaussians must be a whole number >= 1, got {n}")
-        if isinstance(low, int | float) and isinstance(high, int | float) and n > 1 and not high > low:
-            raise InputError(f"MGE: sigma_max must be larger than sigma_min, got {high} and {low}")
-        if not isinstance(self.flux, Linear):
-            raise InputError(f'MGE: its fluxes are solved for, flux must be "linear", got {self.flux!r}')
-
-    @property
-    def n_columns(self):
-        return self.n_gaussians
-
-    @property
-    def sigmas(self):
-        """Of every Gaussian, shape (E,) [arcsec]."""
-        step = jnp.arange(self.n_gaussians) / max(self.n_gaussians - 1, 1)
-        return self.sigma_min * (self.sigma_max / self.sigma_min) ** step
+    axis_ratio: Any = None
+    position_angle: Any = None
 
     def columns(self, x, y):
-        return gaussians(elliptical_radius(x, y, self.e1, self.e2, self.center_x, self.center_y), self.sigmas)
+        shape = self.R_sersic, self.n_sersic, self.break_radius, self.slope_inner, self.sharpness
+        return radial.core_sersic(self.squared_radius(x, y), *shape)[..., None]
 
 
-class PointSource(AbstractLight):
-    """All of the flux at one position [arcsec], for the plane of the image (see `columns.point_column`)."""
+class Exponential(AbstractLight):
+    """Exponential disc, Sersic of n = 1; R_sersic = 1.678 scale lengths holds half of its light [arcsec]."""
 
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "R_sersic": LENGTH}
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    R_sersic: Any
+    e1: Any = None
+    e2: Any = None
     center_x: Any = 0.0
     center_y: Any = 0.0
-    flux: Any = eqx.field(converter=as_flux, default="linear")
-
-    @property
-    def n_columns(self):
-        return 1
+    axis_ratio: Any = None
+    position_angle: Any = None
 
     def columns(self, x, y):
-        raise InputError("PointSource: a point has no brightness, only an image")
+        return radial.sersic(self.squared_radius(x, y), self.R_sersic, 1.0)[..., None]
+
+    def transform(self, squared):
+        return transforms.exponential(squared, self.R_sersic)[..., None]
 
 
-class Background(AbstractLight):
-    """The same brightness everywhere, either sign: the sky of an image. Its amplitude is per arcsec^2, not a flux."""
+class DeVaucouleurs(AbstractLight):
+    """De Vaucouleurs' profile, Sersic of n = 4; R_sersic holds half of its light [arcsec]."""
 
-    flux: Any = eqx.field(converter=as_flux, default="linear")
-    either_sign: ClassVar[bool] = True
-
-    @property
-    def n_columns(self):
-        return 1
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "R_sersic": LENGTH}
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    R_sersic: Any
+    e1: Any = None
+    e2: Any = None
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
 
     def columns(self, x, y):
-        return jnp.ones_like(x)[..., None]
+        return radial.sersic(self.squared_radius(x, y), self.R_sersic, 4.0)[..., None]
 
 
-def gaussians(radius, sigmas):
-    """exp(-R^2 / (2 sigma^2)) / (2 pi sigma^2), shape (..., E), for R of any shape and sigmas (E,)."""
-    return jnp.exp(-0.5 * (radius[..., None] / sigmas) ** 2) / (2.0 * jnp.pi * sigmas**2)
+class Moffat(AbstractLight):
+    """Moffat profile, I = flux (exponent - 1) / (pi s^2) (1 + R^2 / s^2)^-exponent.
+
+    Args:
+        scale_radius: s [arcsec]; half of the light lies within s (2^(1 / (exponent - 1)) - 1)^(1/2).
+        exponent: > 1.
+    """
+
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "scale_radius": LENGTH, "exponent": Domain(1.0, float("inf"))}
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    scale_radius: Any
+    exponent: Any
+    e1: Any = None
+    e2: Any = None
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
+
+    def columns(self, x, y):
+        return radial.moffat(self.squared_radius(x, y), self.scale_radius, self.exponent)[..., None]
 
 
-def elliptical_radius(x, y, e1, e2, center_x, center_y):
-    """R = sqrt(q X^2 + Y^2 / q) = |z - e conj(z)| / sqrt(1 - |e|^2), with z = x + i y from the centre."""
-    dx, dy = x - center_x, y - center_y
-    real, imaginary = dx - (e1 * dx + e2 * dy), dy - (e2 * dx - e1 * dy)
-    return jnp.sqrt((real**2 + imaginary**2) / (1.0 - e1**2 - e2**2) + 1e-30)
+class UniformDisc(AbstractLight):
+    """Uniform inside `radius` [arcsec]. On pixels its edge has no gradient; `visibilities` is smooth."""
+
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "radius": LENGTH}
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    radius: Any
+    e1: Any = None
+    e2: Any = None
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
+
+    def columns(self, x, y):
+        return radial.annulus(self.squared_radius(x, y), 0.0, self.radius)[..., None]
+
+    def transform(self, squared):
+        return transforms.annulus(squared, 0.0, self.radius)[..., None]
 
 
-LIGHT_PROFILES = {"Gaussian": Gaussian, "Sersic": Sersic}
+class Ring(AbstractLight):
+    """Uniform between inner_radius and inner_radius + width [arcsec]. On pixels its edges have no gradient."""
+
+    domains: ClassVar = {"flux": NOT_NEGATIVE, "inner_radius": CORE, "width": LENGTH}
+    n_columns: ClassVar[int] = 1
+    flux: Any = eqx.field(converter=as_flux)
+    inner_radius: Any
+    width: Any
+    e1: Any = None
+    e2: Any = None
+    center_x: Any = 0.0
+    center_y: Any = 0.0
+    axis_ratio: Any = None
+    position_angle: Any = None
+
+    def columns(self, x, y):
+        return radial.annulus(self.squared_radius(x, y), self.inner_radius, self.width)[..., None]
+
+    def transform(self, squared):
+        return transforms.annulus(squared, self.inner_radius, self.width)[..., None]
+
+
+LIGHT_PROFILES = {
+    "Gaussian": Gaussian,
+    "Sersic": Sersic,
+    "CoreSersic": CoreSersic,
+    "Exponential": Exponential,
+    "DeVaucouleurs": DeVaucouleurs,
+    "Moffat": Moffat,
+    "UniformDisc": UniformDisc,
+    "Ring": Ring,
+}
 """Names in a simulation file."""
-
-LINEAR_PROFILES = {**LIGHT_PROFILES, "MGE": MGE, "PointSource": PointSource, "Background": Background}
-"""Names in the light of a model."""

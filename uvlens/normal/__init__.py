@@ -2,8 +2,10 @@
 
 from .accumulate import ReductionSums
 from .build import load_normal_operator, normal_operator, operator_from_reduction, reduce, reduce_partitions, suited
+from .calibrated import reduce_calibrated
 from .choose import SourceSize, expected_rank, known_rank
 from .joint import JointNormalOperator, JointReduction, joint_operator
+from .nuisances import Nuisances, NuisanceTerm
 from .operator import AbstractNormalOperator
 from .partitions import Schedule
 from .psf import PSFNormalOperator
@@ -16,6 +18,8 @@ __all__ = [
     "ImagingReduction",
     "JointNormalOperator",
     "JointReduction",
+    "NuisanceTerm",
+    "Nuisances",
     "PSFNormalOperator",
     "Reduction",
     "ReductionSums",
@@ -30,6 +34,7 @@ __all__ = [
     "normal_operator",
     "operator_from_reduction",
     "reduce",
+    "reduce_calibrated",
     "reduce_image",
     "reduce_partitions",
     "share_curvature",

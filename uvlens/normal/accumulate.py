@@ -76,7 +76,7 @@ class ReductionSums:
         self._pointing = kept.pointing_offset
         if self._reference_frequency is None and kept.frequency is not None:
             self._reference_frequency = float(kept.frequency[0])
-        for key, which in self._groups_of(kept):
+        for key, which in self.groups_of(kept):
             if key not in self._groups:
                 self._groups[key] = _Group(self._transform, self._count)
             arrays = (kept.u, kept.v, kept.vis, kept.weight, kept.frequency)
@@ -104,7 +104,7 @@ class ReductionSums:
             self._groups[key].merge(sums)
         self._add_constants(partial.chi_squared, partial.normalization, partial.histogram)
 
-    def _groups_of(self, part):
+    def groups_of(self, part):
         """[(key, which)]: key (beam, number of the frequency step), which boolean or None for all."""
         if not isinstance(self._beam, str) or self._beam == "none" or part.primary_beam is None:
             return [((None, 0), None)]
@@ -159,15 +159,19 @@ class ReductionSums:
         Raises:
             InputError: there was no part.
         """
+        return self.finish_with_powers()[0]
+
+    def finish_with_powers(self):
+        """(the Reduction, {group: A at the mask pixels, shape (N,), or None for 1})."""
         observation = self.observation
-        terms, dirty = [], 0.0
+        terms, dirty, powers = [], 0.0, {}
         for key, group in self._groups.items():
             kernel, image, cells, frequency = group.finish()
-            power = self._power(key, frequency)
+            power = powers[key] = self._power(key, frequency)
             terms.append(ToeplitzTerm(kernel, power, cells))
             dirty += image if power is None else image * power
         assert self._histogram is not None
-        return Reduction(
+        reduction = Reduction(
             mask=self._mask,
             terms=tuple(terms),
             dirty_image=dirty,
@@ -178,6 +182,7 @@ class ReductionSums:
             observations=(observation,),
             hashes=(_hash(observation, self._mask, [term.primary_beam for term in terms], self._pixel_window),),
         )
+        return reduction, powers
 
 
 class _Transform:

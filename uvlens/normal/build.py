@@ -14,6 +14,7 @@ from ..errors import InputError, UVLensWarning
 from .accumulate import ReductionSums
 from .checks import check_field, check_same_sky, check_window
 from .choose import SourceSize, cheapest, quickest
+from .downdated import downdated
 from .joint import joint_operator
 from .lowrank import LowRankNormalOperator
 from .partitions import Schedule, reduce_streams
@@ -21,6 +22,7 @@ from .psf import psf_operator
 from .psf_reduction import is_image, reduce_image
 from .reduction import Reduction
 from .toeplitz import FFTNormalOperator
+from .transforms import transforms_operator
 
 
 def _direct(reduction, precision="float64"):
@@ -49,8 +51,9 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
             which one part is held at a time; a Reduction on the same pixels, made earlier; or a list of these that
             see the same sky (their sums add).
         mask: Mask of N pixels.
-        method: "direct", "direct32" (single precision correlation), "fft", "lowrank", or "auto": the cheapest for
-            the source of the Model that takes it (see `uvlens.normal.choose`).
+        method: "direct", "direct32" (single precision correlation), "fft", "lowrank", "nufft" (the visibilities
+            themselves, see `uvlens.normal.transforms`), or "auto": the cheapest for the source of the Model that
+            takes it (see `uvlens.normal.choose`).
         primary_beam: "auto" (what the data carry), "none", or an array of shape (N,).
         pixel_window: divide out the response of a square pixel (for coarse pixels).
         options: backend, eps, chunk of the transforms (see `uvlens.nufft`).
@@ -62,6 +65,13 @@ def normal_operator(data, mask, method="auto", *, primary_beam="auto", pixel_win
         InputError: a mask that lies outside the field of view, data of different skies or the same data twice, or an
             unknown method.
     """
+    if method == "nufft":
+        if is_image(data):
+            raise InputError("method nufft is for visibilities")
+        data_sets = [data] if not isinstance(data, list | tuple) else list(data)
+        return transforms_operator(
+            data_sets, [reduce(one, mask, primary_beam, pixel_window, **options) for one in data_sets]
+        )
     return operator_from_reduction(reduce(data, mask, primary_beam, pixel_window, **options), method)
 
 
@@ -156,10 +166,16 @@ def operator_from_reduction(reduction: Reduction, method="auto", source: SourceS
         return psf_operator(reduction, method, source)
     if method == "auto":
         method, choice = cheapest(reduction, source) if source else quickest(reduction)
-        return dataclasses.replace(_OPERATORS[method](reduction), choice=choice)
+        return dataclasses.replace(_made(reduction, method), choice=choice)
     if method not in _OPERATORS:
         raise InputError(f"method must be auto, {' or '.join(_OPERATORS)}, got {method!r}")
-    return _OPERATORS[method](reduction)
+    return _made(reduction, method)
+
+
+def _made(reduction, method):
+    """The operator of this name; a decomposition has its nuisances in it, others get them on top."""
+    operator = _OPERATORS[method](reduction)
+    return operator if method == "lowrank" else downdated(operator)
 
 
 def suited(normal, source: SourceSize):

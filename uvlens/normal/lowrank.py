@@ -50,10 +50,7 @@ class LowRankNormalOperator(AbstractNormalOperator):
         Raises:
             InputError: R would need more than 8 GiB.
         """
-        largest_rank = _LARGEST_FACTOR // (8 * reduction.mask.n_pixels)
-        factor, pivots, residual = pivoted_cholesky(
-            lambda some, others: _part(reduction, some, others), _diagonal(reduction), relative_tolerance, largest_rank
-        )
+        factor, pivots, residual = factor_of(reduction, relative_tolerance)
         compressed = scipy.linalg.solve_triangular(factor[:, pivots], reduction.dirty_image.T[pivots], trans="T")
         return LowRankNormalOperator(
             dirty_image=jnp.asarray(reduction.dirty_image),
@@ -85,6 +82,18 @@ class LowRankNormalOperator(AbstractNormalOperator):
         return self.factor.T @ (transformed @ right)
 
 
+def factor_of(reduction, relative_tolerance=RELATIVE_TOLERANCE):
+    """(R, pivots, residual trace) of the W of a Reduction, its nuisances marginalised (see `pivoted_cholesky`).
+
+    Raises:
+        InputError: R would need more than 8 GiB.
+    """
+    largest_rank = _LARGEST_FACTOR // (8 * reduction.mask.n_pixels)
+    return pivoted_cholesky(
+        lambda some, others: _part(reduction, some, others), _diagonal(reduction), relative_tolerance, largest_rank
+    )
+
+
 def _part(reduction, some, others):
     """W[some][:, others] from the kernels of offsets."""
     rows, columns = reduction.mask.rows, reduction.mask.columns
@@ -97,6 +106,8 @@ def _part(reduction, some, others):
         if term.primary_beam is not None:
             part *= term.primary_beam[some][:, None] * term.primary_beam[others]
         total += part
+    for term in reduction.nuisances:
+        total -= term.downdate[:, some].T @ term.downdate[:, others]
     return total
 
 
@@ -105,6 +116,8 @@ def _diagonal(reduction):
     for term in reduction.terms:
         peak = term.kernel[term.kernel.shape[0] // 2, term.kernel.shape[1] // 2]
         total += peak if term.primary_beam is None else peak * term.primary_beam**2
+    for term in reduction.nuisances:
+        total -= np.einsum("ji,ji->i", term.downdate, term.downdate)
     return total
 
 

@@ -109,17 +109,18 @@ class PSFNormalOperator(AbstractNormalOperator):
     def _convolve(self, images, source, transform, target):
         """Columns at the pixels `source`, multiplied by a transform, at the pixels `target`."""
         n_pixels, n_images = images.shape
-        n_blocks = -(-n_images // _BLOCK)
-        padded = jnp.pad(images, ((0, 0), (0, n_blocks * _BLOCK - n_images)))
+        size = min(_BLOCK, n_images)
+        n_blocks = -(-n_images // size)
+        padded = jnp.pad(images, ((0, 0), (0, n_blocks * size - n_images)))
         ny, nx = self.padded_shape
 
         def convolve(block):
-            grid = jnp.zeros((_BLOCK, ny * nx)).at[:, source].set(block, unique_indices=True)
-            grid = jnp.fft.irfft2(jnp.fft.rfft2(grid.reshape(_BLOCK, ny, nx)) * transform, s=(ny, nx))
-            return grid.reshape(_BLOCK, ny * nx)[:, target]
+            grid = jnp.zeros((size, ny * nx)).at[:, source].set(block, unique_indices=True)
+            grid = jnp.fft.irfft2(jnp.fft.rfft2(grid.reshape(size, ny, nx)) * transform, s=(ny, nx))
+            return grid.reshape(size, ny * nx)[:, target]
 
-        blocks = jax.lax.map(convolve, padded.T.reshape(n_blocks, _BLOCK, n_pixels))
-        return blocks.reshape(n_blocks * _BLOCK, len(target))[:n_images].T
+        blocks = jax.lax.map(convolve, padded.T.reshape(n_blocks, size, n_pixels))
+        return blocks.reshape(n_blocks * size, len(target))[:n_images].T
 
 
 def psf_operator(reduction, method="auto", source=None):

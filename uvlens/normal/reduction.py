@@ -20,6 +20,7 @@ from ..data.observation import Observation
 from ..errors import InputError
 from ..grid import Mask
 from .compensated import CompensatedSum
+from .nuisances import NuisanceTerm
 
 _SAME_PIXEL = 1e-4
 """Of a pixel: what FITS headers may round off."""
@@ -54,6 +55,8 @@ class Reduction:
         pixel_window: whether the response of a square pixel was divided out.
         observations: what is known of each data set apart from its visibilities.
         hashes: one for each data set: of data, mask, options and version.
+        nuisances: calibration nuisances that are marginalised (see `nuisances`): dirty_image and the constants are
+            those of C' = C + B Sigma B^T, W is that of the terms less U^T U of each.
     """
 
     mask: Mask
@@ -65,6 +68,7 @@ class Reduction:
     pixel_window: bool
     observations: tuple[Observation, ...]
     hashes: tuple[str, ...]
+    nuisances: tuple[NuisanceTerm, ...] = ()
 
     kind = "visibilities"
 
@@ -85,7 +89,13 @@ class Reduction:
             pixel_window=self.pixel_window,
             observations=self.observations + other.observations,
             hashes=self.hashes + other.hashes,
+            nuisances=self.nuisances + other.nuisances,
         )
+
+    @property
+    def downdate(self):
+        """U of all nuisances with W' = W - U^T U, shape (m, N)."""
+        return np.concatenate([np.zeros((0, self.mask.n_pixels)), *(term.downdate for term in self.nuisances)])
 
     @property
     def n_visibilities(self):
@@ -146,6 +156,7 @@ class Reduction:
             terms=tuple(terms),
             dirty_image=self.dirty_image[..., chosen],
             hashes=tuple(hashlib.sha256(one.encode() + stated).hexdigest() for one in self.hashes),
+            nuisances=tuple(term.restrict(chosen) for term in self.nuisances),
         )
 
     def save(self, path, **extra):
@@ -173,7 +184,7 @@ class Reduction:
             if term.primary_beam is not None:
                 part *= term.primary_beam[:, None] * term.primary_beam
             total += part
-        return total
+        return total - self.downdate.T @ self.downdate if self.nuisances else total
 
 
 def _merge_terms(terms):

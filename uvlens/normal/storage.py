@@ -1,8 +1,9 @@
 """A Reduction in one file, `.npz` inside: `normal.npz` of a fit, or a compressed data set `.uvlens`.
 
 Arrays: kept (the mask), dirty_image, histogram, and for each primary beam i kernel_i, primary_beam_i (where there is
-one) and the uv cells cell_u_i, cell_v_i, cell_vis_i, cell_weight_i. `header` is JSON; its `kind` is "visibilities" or
-"image". Of an image: kept and data_kept (both masks), data, weight, psf.
+one) and the uv cells cell_u_i, cell_v_i, cell_vis_i, cell_weight_i; of each set of calibration nuisances
+nuisance_sigma_i, nuisance_start_i, nuisance_response_i, nuisance_data_i, nuisance_gram_i. `header` is JSON; its `kind`
+is "visibilities" or "image". Of an image: kept and data_kept (both masks), data, weight, psf.
 """
 
 import dataclasses
@@ -21,10 +22,12 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..grid import Mask, PixelGrid
 from .compensated import CompensatedSum
+from .nuisances import NuisanceTerm
 from .psf_reduction import ImagingReduction
 from .reduction import Reduction, ToeplitzTerm
 
 _LAYOUT = 2
+_NUISANCE_ARRAYS = ("sigma", "start", "response", "data", "gram")
 
 
 def save_reduction(reduction, path, **extra):
@@ -52,8 +55,13 @@ def save_reduction(reduction, path, **extra):
         "pixel_window": reduction.pixel_window,
         "observations": [dataclasses.asdict(observation) for observation in reduction.observations],
         "hashes": reduction.hashes,
+        "nuisances": [
+            [term.name, term.keys, term.fiducial, term.interval, term.origin] for term in reduction.nuisances
+        ],
         **extra,
     }
+    for i, term in enumerate(reduction.nuisances):
+        arrays |= {f"nuisance_{key}_{i}": getattr(term, key) for key in _NUISANCE_ARRAYS}
     arrays |= {
         "kept": reduction.mask.kept,
         "dirty_image": reduction.dirty_image,
@@ -135,4 +143,13 @@ def _assemble(header, arrays):
         pixel_window=header["pixel_window"],
         observations=tuple(Observation.from_dict(one) for one in header["observations"]),
         hashes=tuple(header["hashes"]),
+        nuisances=tuple(
+            NuisanceTerm(
+                name,
+                tuple((kind, antenna, interval) for kind, antenna, interval in keys),
+                *(arrays[f"nuisance_{key}_{i}"] for key in _NUISANCE_ARRAYS),
+                *others,
+            )
+            for i, (name, keys, *others) in enumerate(header.get("nuisances", []))
+        ),
     )

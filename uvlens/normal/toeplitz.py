@@ -68,9 +68,10 @@ class FFTNormalOperator(AbstractNormalOperator):
 
     def apply(self, images):
         n_pixels, n_images = images.shape
-        n_blocks = -(-n_images // _BLOCK)
-        padded = jnp.pad(images, ((0, 0), (0, n_blocks * _BLOCK - n_images)))
-        blocks = padded.T.reshape(n_blocks, _BLOCK, n_pixels)
+        block = min(_BLOCK, n_images)
+        n_blocks = -(-n_images // block)
+        padded = jnp.pad(images, ((0, 0), (0, n_blocks * block - n_images)))
+        blocks = padded.T.reshape(n_blocks, block, n_pixels)
         return jax.lax.map(self._apply_block, blocks).reshape(-1, n_pixels)[:n_images].T
 
     def _apply_block(self, images):

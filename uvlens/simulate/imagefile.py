@@ -13,19 +13,14 @@ source: {light: [{profile: Sersic, flux: 20, ...}]}
 import dataclasses
 from pathlib import Path
 
-import jax.numpy as jnp
-import numpy as np
-
 from ..data.image_files import read_plane
 from ..data.imaging import Imaging
 from ..data.psf import prepare_psf
 from ..errors import InputError
-from ..light import LIGHT_PROFILES
 from ..oversampling import parse_over_sampling
-from ..parameters import Parameters
-from ..parse import parse_component, parse_lens
-from ..schema import Section, as_list, as_number
+from ..schema import Section
 from .image import observe_image
+from .truth import parse_truth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +47,7 @@ def parse_image_simulation(root, folder):
     if root.get("array") is not None:
         raise InputError("image: a file simulates an image or an array's visibilities; make two files, with one lens")
     settings = _settings(root, Path(folder))
-    sky, truth = _sky(root)
+    sky, truth = parse_truth(root, folder)
     root.finish()
     return ImageSimulation(sky, truth, settings)
 
@@ -73,7 +68,7 @@ def _settings(root, folder):
     }
     image.finish()
     if root.get("over_sampling") is not None:
-        settings["over_sampling"] = parse_over_sampling(root.section("over_sampling"))
+        settings["over_sampling"] = parse_over_sampling(root)
     center = root.get("phase_center")
     if center is not None:
         place = Section(center, "phase_center")
@@ -96,41 +91,3 @@ def _psf(value, name, folder):
     if not isinstance(value, str):
         raise InputError(f"{name}: expected a FITS file or {{gaussian: FWHM in arcsec}}, got {value!r}")
     return prepare_psf(read_plane(folder / value, None, ("PSF",))[0])[0]
-
-
-def _sky(root):
-    """(brightness of lens and lensed source, truth by path)."""
-    lens = root.require("lens")
-    lens = lens[0] if isinstance(lens, list) and len(lens) == 1 else lens
-    items = {"lens": lens.get("light") or [] if isinstance(lens, dict) else []}
-    plane = parse_lens({k: v for k, v in lens.items() if k != "light"} if isinstance(lens, dict) else lens, "lens")
-    source = root.section("source")
-    redshift = source.get("redshift")
-    items["source"] = source.require("light")
-    source.finish()
-    light = {key: _profiles(value, f"{key}.light") for key, value in items.items()}
-    if not light["source"]:
-        raise InputError("source.light: expected at least one profile")
-    parameters = Parameters({"lens": plane, **{f"{key} light": value for key, value in light.items()}})
-    if len(parameters):
-        raise InputError(f"{parameters.paths[0]}: a simulation needs a number, not a prior")
-    filled = parameters.fill(jnp.zeros(0))
-    trace = filled["lens"].ray_trace
-
-    def brightness(x, y):
-        beta = trace(x, y)
-        own = (profile.brightness(x, y) for profile in filled["lens light"])
-        lensed = (profile.brightness(*beta) for profile in filled["source light"])
-        return sum(np.asarray(part) for part in (*own, *lensed))
-
-    values = parameters.values(jnp.zeros(0)).items()
-    truth = {path.replace(" light.", ".light."): float(value) for path, value in values}
-    truth["source.flux"] = sum(float(profile.flux) for profile in filled["source light"])
-    if redshift is not None:
-        truth["source.redshift"] = as_number(redshift, "source.redshift", positive=True)
-    return brightness, truth
-
-
-def _profiles(value, path):
-    items = as_list(value, path)
-    return [parse_component(Section(item, f"{path}.{i}"), LIGHT_PROFILES) for i, item in enumerate(items)]

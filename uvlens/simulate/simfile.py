@@ -17,18 +17,15 @@ source: {light: [{profile: Gaussian, flux: 0.004, sigma: 0.1, center_x: 0.1, cen
 import dataclasses
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
 from ..grid import MAXIMUM_SIDE, PixelGrid
-from ..light import LIGHT_PROFILES
-from ..parameters import Parameters
-from ..parse import parse_component, parse_lens
-from ..schema import Section, as_list, as_number, load_yaml
+from ..schema import Section, load_yaml
 from .arrays import Array
 from .observe import observe
 from .sky import lensed_image, read_fits_sky
+from .truth import parse_truth
 
 _OBSERVATION = {
     "declination": None,
@@ -80,7 +77,7 @@ def parse_simulation(content, folder="."):
     if sky.get("fits") is not None:
         image, truth = read_fits_sky(Path(folder) / sky.text("fits")), {}
     else:
-        image, truth = _lensed_sky(root, sky)
+        image, truth = _lensed_sky(root, sky, folder)
     sky.finish()
     root.finish()
     return Simulation(image, truth, array, settings)
@@ -122,34 +119,12 @@ def _settings(root):
     return settings
 
 
-def _lensed_sky(root, sky):
-    lens = parse_lens(root.require("lens"), "lens")
-    source = root.section("source")
-    redshift = source.get("redshift")
-    if redshift is not None:
-        redshift = as_number(redshift, "source.redshift", positive=True)
-    items = as_list(source.require("light"), "source.light")
-    light = [parse_component(Section(item, f"source.light.{i}"), LIGHT_PROFILES) for i, item in enumerate(items)]
-    source.finish()
-    if not light:
-        raise InputError("source.light: expected at least one profile")
-    parameters = Parameters({"lens": lens, "source": {"light": light}})
-    if len(parameters):
-        raise InputError(f"{parameters.paths[0]}: a simulation needs a number, not a prior")
-    filled = parameters.fill(jnp.zeros(0))
-    lens, light = filled["lens"], filled["source"]["light"]
+def _lensed_sky(root, sky, folder):
+    brightness, truth = parse_truth(root, folder)
     size, scale = sky.number("size", 8.0, positive=True), sky.number("pixel_scale", 0.02, positive=True)
     if size / scale > MAXIMUM_SIDE:
         raise InputError(f'sky: {size:.3g}" in pixels of {scale:.3g}": more than {MAXIMUM_SIDE} a side')
     side = int(np.ceil(size / scale))
     grid = PixelGrid((side, side), scale, sky.numbers("center", 2, [0.0, 0.0]))
-
-    def brightness(x, y):
-        return sum(np.asarray(profile.brightness(x, y)) for profile in light)
-
-    image = lensed_image(lens.ray_trace, brightness, grid)
-    truth = {path: float(value) for path, value in parameters.values(jnp.zeros(0)).items()}
-    truth["source.flux"] = sum(float(profile.flux) for profile in light)
-    if redshift is not None:
-        truth["source.redshift"] = float(redshift)
+    image = lensed_image(lambda x, y: (x, y), brightness, grid)
     return (image, grid.pixel_scale, grid.center), truth

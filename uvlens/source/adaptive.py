@@ -54,7 +54,7 @@ class AdaptiveMesh(AbstractLattice):
     columns: int = eqx.field(static=True)
     basis: str = eqx.field(static=True, default="spline")
     density: str = eqx.field(static=True, default="rays")
-    floor: float = eqx.field(static=True, default=0.25)
+    floor: float = eqx.field(static=True, default=0.5)
     zero_edges: bool = eqx.field(static=True, default=False)
     border: str = eqx.field(static=True, default="none")
     cover: float = eqx.field(static=True, default=1.0)
