@@ -264,6 +264,6 @@ def test_constraints_are_looked_at_where_a_model_is_evaluated():
 
 def test_the_profile_is_part_of_the_json(monkeypatch):
     monkeypatch.setattr("uvlens.commands.profile_model", lambda *_: {"total": 1.0})
-    monkeypatch.setattr("uvlens.commands.fit_model", lambda *_: {"method": "nuts"})
+    monkeypatch.setattr("uvlens.commands.fit_model", lambda *_, **__: {"method": "nuts"})
     found = CliRunner().invoke(main, ["fit", "model.yaml", "--profile", "--json", "--out", "out"])
     assert json.loads(found.stdout) == {"method": "nuts", "profile": {"total": 1.0}}
