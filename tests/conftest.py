@@ -11,6 +11,14 @@ import reference
 import uvlens as uvl
 
 
+def is_alive(pid):
+    """Whether a process of this number runs: neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.fixture(scope="session")
 def data_folder():
     """Folder of the telescope data; tests that need it skip where it is not there."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import lensed_visibilities
+from conftest import is_alive, lensed_visibilities
 
 import uvlens as uvl
 from uvlens import jobs
@@ -108,13 +108,6 @@ def test_a_killed_worker_loses_nothing_and_a_failure_is_one_line(tmp_path):
     assert len((todo[0].folder / "steps").read_text()) == STEPS
     # dask tries four times
     assert len(list(todo[3].folder.glob("pid.*"))) == 4
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_ctrl_c_ends_the_workers(tmp_path):

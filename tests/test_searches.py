@@ -1,13 +1,17 @@
 """Searches on densities whose integrals are known: moments, evidences, certificates, several modes, processes."""
 
 import contextlib
+import signal
+import subprocess
 import sys
+import time
 from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import is_alive
 from scipy.stats import multivariate_normal
 
 import uvlens as uvl
@@ -195,6 +199,23 @@ def test_processes_change_nothing_but_the_time(two_processes):
     assert shared.diagnostics["workers"] == 2
     assert np.allclose(shared.vectors, alone.vectors, atol=1e-8)
     assert shared.n_evaluations == alone.n_evaluations
+
+
+def test_processes_end_with_a_parent_that_is_killed():
+    """They hold a gigabyte each of a real model, and nobody tells them."""
+    script = "import os, signal, sys\n"
+    script += "from joblib.externals.loky import ProcessPoolExecutor\n"
+    script += "from uvlens.inference.workers import _settle\n"
+    script += "pool = ProcessPoolExecutor(2, initializer=_settle, initargs=(os.getpid(),))\n"
+    script += "print(*{pool.submit(os.getpid).result() for _ in range(20)}, flush=True)\n"
+    script += "os.kill(os.getpid(), signal.SIGKILL)\n"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=120)
+    pids = [int(word) for word in done.stdout.split()]
+    assert done.returncode == -signal.SIGKILL and pids
+    until = time.monotonic() + 30.0
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(is_alive(pid) for pid in pids)
 
 
 def test_an_executor_is_taken_and_nonsense_is_not():
