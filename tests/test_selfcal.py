@@ -14,6 +14,7 @@ import uvlens as uvl
 from uvlens import selfcal
 from uvlens.cli import main
 from uvlens.commands import profile_model
+from uvlens.conventions import ARCSEC
 from uvlens.errors import InputError
 from uvlens.inference.density import Density
 from uvlens.inference.optimize import laplace_covariance
@@ -170,6 +171,35 @@ def test_ten_mocks():
     assert np.sqrt(np.mean(without**2)) > 2.0
     assert np.sqrt(np.mean(with_phases**2)) <= 1.3
     assert min(correlations) > 0.95
+
+
+@pytest.mark.slow
+def test_two_arrays_have_phases_and_flux_scales_of_their_own():
+    """The second array is 8 % too bright and 0.02" off: its flux scale, shift and phase gradient take that up."""
+    one, own, places = mock(1)
+    other, others, elsewhere = mock(2, n_antennas=10, radius=150.0)
+    moved = np.exp(2j * np.pi * ARCSEC * (0.02 * other.u - 0.02 * other.v))
+    other = dataclasses.replace(other, vis=1.08 * other.vis * moved)
+    nuisances = uvl.Nuisances(antenna_phases=10.0, flux_scale=0.1, shift=0.02)
+    normal = uvl.normal_operator([one, other], MASK, pixel_window=True)
+    climber = Climber(parametric(normal))
+    vector = climber.climb(truth_of(climber.model))[0]
+    found = uvl.calibrate([one, other], MASK, parametric, nuisances, start=vector, pixel_window=True)
+    assert found.converged, found.warning
+    (best,) = found.model.inversions(jnp.asarray(found.vector))
+    scales = []
+    for term, phases, positions in zip(best.reduction.nuisances, (own, others), (places, elsewhere)):
+        solved = dict(zip(term.keys, term.solve(best.image)[0]))
+        antennas = [antenna for kind, antenna, _ in solved if kind == "antenna_phases"]
+        values = np.array([solved[key] for key in solved if key[0] == "antenna_phases"])
+        pair = less_gradient(values, positions[antennas]), less_gradient(phases[antennas], positions[antennas])
+        assert np.corrcoef(*pair)[0, 1] > 0.95
+        scales += [value for key, value in solved.items() if key[0] == "flux_scale"]
+    assert scales[1] - scales[0] == pytest.approx(np.log(1.08), abs=0.01)
+    off = offsets(Climber(found.model), found.vector)
+    print("offsets", np.round(off, 2), "scales", np.round(scales, 4), found.passes)
+    assert np.sqrt(np.mean(off**2)) < 1.8
+    assert np.sqrt(np.mean(offsets(climber, vector) ** 2)) > 2.0
 
 
 @pytest.mark.slow
