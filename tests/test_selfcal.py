@@ -237,7 +237,7 @@ def test_a_killed_loop_continues_where_it_stopped(tmp_path, monkeypatch):
 
     start, small = np.array([0.03, -0.02, 0.09, 0.03]), uvl.Mask.disc(1.3, 0.15)
     whole = uvl.calibrate(data, small, parametric, PHASES, start=start, directory=tmp_path / "whole")
-    save, saved = selfcal._State.save, []
+    save, saved = selfcal.LoopState.save, []
 
     def killed(self, *arguments):
         save(self, *arguments)
@@ -245,7 +245,7 @@ def test_a_killed_loop_continues_where_it_stopped(tmp_path, monkeypatch):
         if len(saved) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(selfcal._State, "save", killed)
+    monkeypatch.setattr(selfcal.LoopState, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         uvl.calibrate(data, small, parametric, PHASES, start=start, directory=tmp_path / "killed")
     monkeypatch.undo()
@@ -266,7 +266,7 @@ def test_the_state_of_a_loop_belongs_to_everything_stated_about_the_model(tmp_pa
     """Another mesh, prior of the source, number of rays or positions: refused, and the difference is named."""
     data, _, _ = mock(1, n_antennas=7, snr=40.0, radius=120.0)
     normal = uvl.normal_operator(data, uvl.Mask.disc(1.3, 0.15))
-    state = selfcal._State(np.zeros(0), [np.zeros(1)], [[]], (), 1.0, done=True)
+    state = selfcal.LoopState(np.zeros(0), [np.zeros(1)], [[]], (), 1.0, done=True)
 
     def model(n=6, prior=uvl.Gradient, rays=2, **more):
         source = uvl.PixelSource(uvl.RectangularMesh(n, n, extent=0.5), prior(1.0))
@@ -277,7 +277,7 @@ def test_the_state_of_a_loop_belongs_to_everything_stated_about_the_model(tmp_pa
 
     file = tmp_path / "state.npz"
     state.save(file, identity(model()))
-    assert selfcal._State.load(file, identity(model())).done
+    assert selfcal.LoopState.load(file, identity(model())).done
     guard = uvl.Positions(jnp.array([[0.7, 0.1], [-0.6, 0.0]]), 0.5)
     others = [
         (identity(model(7)), "mesh"),
@@ -288,7 +288,7 @@ def test_the_state_of_a_loop_belongs_to_everything_stated_about_the_model(tmp_pa
     ]
     for other, word in others:
         with pytest.raises(InputError, match=f"another model: .*{word}"):
-            selfcal._State.load(file, other)
+            selfcal.LoopState.load(file, other)
 
 
 def model_file(folder, data, **changes):

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import InputError
-from .files import load_arrays, save_arrays
 from .model import Model
 from .normal import Nuisances, operator_from_reduction, reduce_calibrated
 from .normal.calibrated import check_calibratable
+from .selfcalstate import LoopState
 from .selfcalsteps import FARTHEST, Climber, Memory, images_of
 from .terms import log_evidence_terms
 
@@ -153,7 +153,7 @@ class Loop:
         model = self.make_model(skies)
         identity = self._identity(model, seed)
         file = None if directory is None else os.path.join(directory, "state.npz")
-        state = _State.load(file, identity) if resume else None
+        state = LoopState.load(file, identity) if resume else None
         if state is None:
             state = self._first(model, start, seed, directory, resume, progress, options or {})
             state.save(file, identity)
@@ -210,7 +210,7 @@ class Loop:
             vector = np.zeros(0) if self.fixed is None else np.asarray(self.fixed)
         chi_squared = log_evidence_terms(model, model.inversions(jnp.asarray(vector)))["chi_squared"]
         images = images_of(model, vector)
-        return _State(np.asarray(vector), images, [[] for _ in images], (), float(chi_squared))
+        return LoopState(np.asarray(vector), images, [[] for _ in images], (), float(chi_squared))
 
     def _skies(self, skies, state):
         """The skies on operators about a state."""
@@ -241,66 +241,6 @@ class Loop:
         fixed = None if self.fixed is None else np.asarray(self.fixed).tolist()
         stated = {"nuisances": dataclasses.asdict(self.nuisances), "seed": seed, "max_passes": self.max_passes}
         return json.loads(json.dumps({"model": describe_model(model), **stated, "fixed": fixed}))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _State:
-    """Where the loop is: `images` and `values` are what the next (or, when done, the last) operators are about."""
-
-    vector: np.ndarray
-    images: list
-    values: list
-    passes: tuple
-    chi_squared_without: float
-    done: bool = False
-    converged: bool = False
-    steps: tuple = ()
-
-    def save(self, file, identity):
-        if file is None:
-            return
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        values = [[[[*key, float(value)] for key, value in one.items()] for one in sky] for sky in self.values]
-        header = {
-            "identity": identity,
-            "values": values,
-            "passes": self.passes,
-            "chi_squared_without": self.chi_squared_without,
-            "done": self.done,
-            "converged": self.converged,
-        }
-        images = {f"image_{i}": image for i, image in enumerate(self.images)}
-        steps = {f"step_{i}_{j}": array for i, step in enumerate(self.steps) for j, array in enumerate(step)}
-        save_arrays(file, {"vector": self.vector, "header": np.array(json.dumps(header)), **images, **steps})
-
-    @staticmethod
-    def load(file, identity):
-        """The saved state, None where there is none.
-
-        Raises:
-            InputError: one that belongs to another identity, and what sets them apart.
-        """
-        from .inference.identity import difference
-
-        saved = load_arrays(file)
-        if saved is None:
-            return None
-        try:
-            header = json.loads(str(saved["header"]))
-            images = [saved[f"image_{i}"] for i in range(len(header["values"]))]
-            n_steps = sum(key.startswith("step_") for key in saved) // 3
-            steps = tuple(tuple(saved[f"step_{i}_{j}"] for j in range(3)) for i in range(n_steps))
-            values = [
-                [{(kind, antenna, interval): value for kind, antenna, interval, value in one} for one in sky]
-                for sky in header["values"]
-            ]
-            own = header["identity"]
-            rest = tuple(header["passes"]), header["chi_squared_without"], header["done"], header["converged"], steps
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{file}: not a state of calibration ({error}); fit without --resume") from None
-        if found := difference(own, identity):
-            raise InputError(f"{file}: its calibration belongs to another model: {found}; fit without --resume")
-        return _State(saved["vector"], images, values, *rest)
 
 
 def _terms(model, data):
