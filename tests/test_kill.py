@@ -72,8 +72,10 @@ def test_a_killed_search_gives_the_same_posterior(folder, method):
         done = subprocess.run(command(folder, method, *arguments), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-1000:]
     resumed, alone = (json.loads((one / "summary.json").read_text()) for one in (out, whole))
-    assert resumed["parameters"] == alone["parameters"]
-    assert resumed["log_evidence"] == alone["log_evidence"]
+    assert list(resumed["parameters"]) == list(alone["parameters"])
+    for path, found in resumed["parameters"].items():  # the same draws, sums over threads aside
+        assert found == pytest.approx(alone["parameters"][path], rel=1e-9), path
+    assert resumed["log_evidence"] == pytest.approx(alone["log_evidence"], rel=1e-12)
     assert abs(resumed["n_evaluations"] - alone["n_evaluations"]) <= 0.02 * alone["n_evaluations"] + 20
     assert not list(out.glob("*.partial*"))
 
