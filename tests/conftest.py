@@ -19,6 +19,24 @@ def is_alive(pid):
         return False
 
 
+def n_drawn(file):
+    """Draws that the checkpoint of a chain holds; 0 where there is none yet."""
+    if not file.exists():
+        return 0
+    with np.load(file) as saved:
+        return len(saved["z"]) if "z" in saved else 0
+
+
+def assert_same_numbers(one, other, where=""):
+    """What two JSON files hold, sums over threads aside."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key, value in one.items():
+            assert_same_numbers(value, other[key], f"{where}.{key}")
+    else:
+        assert other == pytest.approx(one, rel=1e-9, abs=1e-12), where
+
+
 @pytest.fixture(scope="session")
 def data_folder():
     """Folder of the telescope data; tests that need it skip where it is not there."""

@@ -15,7 +15,7 @@ import pytest
 import scipy.stats
 import yaml
 from click.testing import CliRunner
-from conftest import lensed_visibilities
+from conftest import assert_same_numbers, lensed_visibilities, n_drawn
 
 import uvlens as uvl
 from uvlens import chaining
@@ -488,19 +488,16 @@ def test_a_run_killed_in_its_second_stage_gives_the_numbers_of_one_that_was_not(
     out = tmp_path / "killed"
     process = subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     chain = out / "checkpoint.chain0.npz"
-    while not chain.exists():
+    while not n_drawn(chain):
         assert process.poll() is None
         time.sleep(0.01)
-    time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert chain.exists() and not (out / "summary.json").exists()
-    with np.load(chain) as saved:
-        assert len(saved["z"]) < 3000
+    assert n_drawn(chain) < 3000 and not (out / "summary.json").exists()
     stamp = (out / "1_simple" / "summary.json").stat().st_mtime_ns
     resumed = subprocess.run([*command, str(out), "--resume"], check=True, capture_output=True, text=True)
     assert "stage simple (1 of 2): finished before" in resumed.stderr
     assert (out / "1_simple" / "summary.json").stat().st_mtime_ns == stamp
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "killed")]
     for key in ("parameters", "derived", "max_log_evidence", "terms", "n_evaluations", "n_gradients"):
-        assert summaries[0][key] == summaries[1][key], key
+        assert_same_numbers(summaries[0][key], summaries[1][key], key)
