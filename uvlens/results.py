@@ -38,6 +38,10 @@ from .terms import (
     worst_certificate,
 )
 
+_PICTURES = (
+    *("source", "source_error", "source_snr", "model", "residual"),
+    *("dirty", "dirty_model", "dirty_beam"),
+)
 PRODUCTS = (
     *(
         "summary.json",
@@ -50,9 +54,9 @@ PRODUCTS = (
         "log",
         "mask.fits",
     ),
-    *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
     "nuisances.json",
-    *("normal.*.npz", "source.*.fits", "source_error.*.fits", "model.*.fits", "residual.*.fits"),
+    "normal.*.npz",
+    *(f"{kind}{dot}fits" for kind in _PICTURES for dot in (".", ".*.")),
     *("stage.npz", "handed_on.npz"),
     *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits", "deflection_map.*.fits"),
     *("subhalo_scan.*", "subhalo_sensitivity.*", "adequacy.*"),
