@@ -59,6 +59,7 @@ PRODUCTS = (
     *(f"{kind}{dot}fits" for kind in _PICTURES for dot in (".", ".*.")),
     *("stage.npz", "handed_on.npz"),
     *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits", "deflection_map.*.fits"),
+    *("parameters.tex", "parameters.ecsv"),
     *("subhalo_scan.*", "subhalo_sensitivity.*", "adequacy.*"),
 )
 """Patterns of the files of a result folder; a new fit removes those of an old one first."""
@@ -90,6 +91,7 @@ class Result:
         stages: of the last fit of a pipeline, facts of every stage.
         handed_on: file that keeps what this fit handed on to later ones (see `handedon.remembered`), or None.
         calibration: the Calibration whose model this is, or None.
+        provenance: what made this fit: command, versions, platform (see `uvlens.provenance`).
     """
 
     model: Model
@@ -111,6 +113,7 @@ class Result:
     stages: tuple[dict, ...] = ()
     handed_on: Path | None = None
     calibration: Any = None
+    provenance: dict = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def best(self):
@@ -245,6 +248,7 @@ class Result:
             "given_data_hashes": data_hashes(self.model),
             "warnings": self.warnings,
             "notes": list(self.notes),
+            "provenance": self.provenance,
             **({"stages": list(self.stages)} if self.stages else {}),
         }
 

@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..files import check_room, save_json
 from ..guard import check_guard
 from ..leftovers import clear
+from ..provenance import provenance
 from ..quicklook import QuickLook
 from ..results import Result
 from .density import Density
@@ -85,7 +86,7 @@ def fit(
         **{"model": model, "method": method, "seed": seed, "n_chains": 1}
         | {"log_likelihood": None, "log_evidence_minus_null": None}
         | {"n_evaluations": density.n_evaluations, "n_gradients": density.n_gradients}
-        | {"wall_seconds": density.seconds, "notes": tuple(notes)}
+        | {"wall_seconds": density.seconds, "notes": tuple(notes), "provenance": provenance()}
         | fields
     )
 
