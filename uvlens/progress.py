@@ -12,14 +12,20 @@ _WIDE = 110
 
 
 class Progress:
-    """Context manager, called with (message, fraction done); `stream` is where it writes, default the terminal."""
+    """Context manager, called with (message, fraction done).
 
-    def __init__(self, stream=None):
+    Args:
+        stream: where it writes, default the terminal.
+        clock: seconds.
+    """
+
+    def __init__(self, stream=None, clock=time.monotonic):
         self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
 
     def __enter__(self):
         self._bar = None
-        self._began, self._last = time.monotonic(), -_SHORTEST
+        self._began, self._last = self._clock(), -_SHORTEST
         self._left = TimeLeft()
         if self._stream.isatty():
             from rich.console import Console
@@ -38,7 +44,7 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, message, fraction):
-        now = time.monotonic()
+        now = self._clock()
         left = self._left(fraction, now)
         line = message if left is None else f"{message}, {duration(left)} left"
         if self._bar is not None:
@@ -72,17 +78,18 @@ class LiveView:
     Args:
         density: Density of the search.
         progress: called with (message, fraction done).
+        clock: seconds.
     """
 
-    def __init__(self, density, progress):
-        self._density, self._progress = density, progress
-        self._marks = [(time.monotonic(), density.n_evaluations)]
+    def __init__(self, density, progress, clock=time.monotonic):
+        self._density, self._progress, self._clock = density, progress, clock
+        self._marks = [(clock(), density.n_evaluations)]
 
     def __call__(self, message, fraction):
         self._progress(", ".join([message, *self._facts()]), fraction)
 
     def _facts(self):
-        density, now = self._density, time.monotonic()
+        density, now = self._density, self._clock()
         self._marks.append((now, density.n_evaluations))
         while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_SECONDS:
             self._marks.pop(0)
