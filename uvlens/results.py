@@ -42,6 +42,10 @@ _PICTURES = (
     *("source", "source_error", "source_snr", "model", "residual"),
     *("dirty", "dirty_model", "dirty_beam"),
 )
+_FIGURES = (
+    *("dirty", "image", "image_plane", "source", "source_light", "channels", "moments", "uv_distance", "residuals"),
+    *("corner", "prior", "traces", "antenna_phases", "antenna_amplitudes"),
+)
 PRODUCTS = (
     *(
         "summary.json",
@@ -60,6 +64,7 @@ PRODUCTS = (
     *("stage.npz", "handed_on.npz"),
     *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits", "deflection_map.*.fits"),
     *("parameters.tex", "parameters.ecsv"),
+    *(f"{kind}{dot}{ending}" for kind in _FIGURES for dot in (".", ".*.") for ending in ("png", "pdf")),
     *("subhalo_scan.*", "subhalo_sensitivity.*", "adequacy.*"),
 )
 """Patterns of the files of a result folder; a new fit removes those of an old one first."""
