@@ -14,7 +14,8 @@ def plot_corner(samples, names, truth=None):
 
     n = len(names)
     many = n > _MANY
-    side = (1.25 if many else 1.9) * n + 1.0
+    margin = 1.2 if many else 0.95
+    side = (1.25 if many else 1.9) * n + margin + 0.15
     figure = new_figure(side, side, layout=None, dpi=min(130.0, 1700.0 / side))
     spread = samples.std(axis=0)
     ranges = [
@@ -38,6 +39,7 @@ def plot_corner(samples, names, truth=None):
         labelpad=0.22 if many else 0.04,
         max_n_ticks=2 if many else 3,
     )
+    figure.subplots_adjust(margin / side, margin / side, 1.0 - 0.15 / side, 1.0 - 0.15 / side)
     for axis in figure.axes:
         axis.tick_params(labelsize=9 if many else 8)
         for one in (axis.xaxis, axis.yaxis):
