@@ -5,7 +5,9 @@ import numpy as np
 from .plot import DATA_COLOR, MODEL_COLOR, figure_of, new_figure
 
 _MANY = 6
-"""Parameters from which the panels of a corner plot get smaller and their ticks fewer."""
+"""Parameters beyond which the panels of a corner plot get smaller and their ticks fewer."""
+_TICKS_AT = 2.2
+"""Standard deviations from the mean; panels reach to 4.5."""
 
 
 def plot_corner(samples, names, truth=None):
@@ -42,9 +44,24 @@ def plot_corner(samples, names, truth=None):
     figure.subplots_adjust(margin / side, margin / side, 1.0 - 0.15 / side, 1.0 - 0.15 / side)
     for axis in figure.axes:
         axis.tick_params(labelsize=9 if many else 8)
-        for one in (axis.xaxis, axis.yaxis):
-            one.offsetText.set_fontsize(7)
+    if many:
+        _two_ticks(np.array(figure.axes).reshape(n, n), samples.mean(axis=0), spread)
     return figure
+
+
+def _two_ticks(panels, mean, spread):
+    """Two ticks an axis well inside of every panel (n, n), so that labels of neighbours keep apart."""
+    for i, (m, s) in enumerate(zip(mean, spread, strict=True)):
+        decimals = int(np.clip(1 - np.floor(np.log10(s)), 0, 9)) if s > 0.0 else 3
+        ticks = [round(m - _TICKS_AT * s, decimals), round(m + _TICKS_AT * s, decimals)]
+        for panel in panels[i:, i]:
+            panel.set_xticks(ticks)
+        for panel in panels[i, :i]:
+            panel.set_yticks(ticks)
+        labels = [f"{tick:.{decimals}f}" for tick in ticks]
+        panels[-1, i].set_xticklabels(labels)
+        if i:
+            panels[i, 0].set_yticklabels(labels)
 
 
 def plot_traces(samples, names, n_chains):
