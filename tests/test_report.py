@@ -27,7 +27,7 @@ PATHS = ("lens.mass.0.theta_E", "lens.mass.0.e1", "source.pixels.regularization.
 
 @pytest.fixture(scope="module")
 def result():
-    found, _ = laplace_result(small_model(small_data(snr=12.0)))
+    found, _ = laplace_result(small_model(small_data()))
     chains = {key: {path: 500.0 for path in PATHS} for key in ("ess_bulk", "ess_tail")}
     chains |= {"r_hat": {path: 1.0023 for path in PATHS}}
     return dataclasses.replace(found, provenance=provenance(), diagnostics=found.diagnostics | chains)

@@ -70,8 +70,9 @@ def draw_scale_bar(axes, grid, kpc=None):
     power = 10.0 ** np.floor(np.log10(longest))
     length = power * max(n for n in (1.0, 2.0, 5.0) if n * power <= longest)
     x, y = west + 0.05 * width, south + 0.05 * height
+    for color, thickness in (("black", 3.6), ("white", 2.0)):
+        axes.plot([x, x + length], [y, y], color=color, lw=thickness, solid_capstyle="butt")
     outline = [patheffects.withStroke(linewidth=2.2, foreground="black")]
-    axes.plot([x, x + length], [y, y], color="white", lw=2.0, solid_capstyle="butt", path_effects=outline)
     text = f'{length:g}"' + ("" if kpc is None else f" = {length * kpc:.3g} kpc")
     style = {"color": "white", "fontsize": 9, "ha": "right", "va": "bottom", "path_effects": outline}
     axes.text(x, y + 0.02 * height, text, **style)

@@ -52,7 +52,7 @@ def plot_corner(samples, names, truth=None):
 def _two_ticks(panels, mean, spread):
     """Two ticks an axis well inside of every panel (n, n), so that labels of neighbours keep apart."""
     for i, (m, s) in enumerate(zip(mean, spread, strict=True)):
-        decimals = int(np.clip(1 - np.floor(np.log10(s)), 0, 9)) if s > 0.0 else 3
+        decimals = int(np.clip(-np.floor(np.log10(s)), 0, 9)) if s > 0.0 else 3
         ticks = [round(m - _TICKS_AT * s, decimals), round(m + _TICKS_AT * s, decimals)]
         for panel in panels[i:, i]:
             panel.set_xticks(ticks)
