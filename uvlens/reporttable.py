@@ -53,6 +53,7 @@ _UNITS = {one: one for one in ("arcsec", "kpc", "Jy", "deg")} | {
     "km/s/Mpc": "km / (s Mpc)",
 }
 """Units as astropy has them by the first word of ours."""
+_ROUNDING = 1e-12
 _LARGE, _SMALL = 1e6, 1e-6
 """Sizes beyond which a number is written with its power of ten."""
 
@@ -92,7 +93,7 @@ def parameter_table(values, truth):
     for path, s in values.items():
         if s["median"] is None:
             continue
-        digits = _digits(s["std"])
+        digits = _digits(_error(s))
         cells = [s["median"], s["median"] - s["q16"], s["q84"] - s["median"], s["map"]]
         text = "".join(f"<td>{_number(value, digits)}</td>" for value in cells)
         if truth:
@@ -116,7 +117,9 @@ def latex_table(summary):
     for kind in ("parameters", "derived"):
         for path, s in summary[kind].items():
             if s["median"] is not None:
-                name = _escaped(short_name(path)) if "$" not in short_name(path) else short_name(path)
+                name = short_name(path)
+                # figures show its logarithm, tables itself
+                name = "strength" if name == "ln strength" else name if "$" in name else _escaped(name)
                 cells = [name, rf"\texttt{{{_escaped(path)}}}", latex_value(s), _escaped(unit_of(path))]
                 lines.append(" & ".join(cells) + r" \\")
         lines.append(r"\hline")
@@ -128,9 +131,9 @@ def latex_value(s):
     values = [s["median"], s["q84"] - s["median"], s["median"] - s["q16"]]
     size = max(map(abs, values))
     power = int(np.floor(np.log10(size))) if size >= _LARGE or 0.0 < size < _SMALL else 0
-    error = s["std"] / 10.0**power if s["std"] else s["std"]
+    error = _error(s) / 10.0**power
     median, up, down = (_number(value / 10.0**power, _digits(error)) for value in values)
-    text = f"{median}^{{+{up}}}_{{-{down}}}" if s["std"] else median
+    text = f"{median}^{{+{up}}}_{{-{down}}}" if error else median
     return f"$({text}) \\times 10^{{{power}}}$" if power else f"${text}$"
 
 
@@ -161,6 +164,12 @@ def ecsv_table(summary):
 def _astropy_unit(words):
     """The unit that words begin with, "" for none."""
     return _UNITS.get(words.split()[0].rstrip(","), "") if words else ""
+
+
+def _error(s):
+    """Half of the distance between the 16 % and 84 % quantiles, 0 where it is rounding."""
+    half = 0.5 * (s["q84"] - s["q16"])
+    return half if half > _ROUNDING * abs(s["median"]) else 0.0
 
 
 def _digits(sigma):
