@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from .grid import PixelGrid
-from .imaging import synthesized_beam
+from .imaging import level, synthesized_beam
 from .lens import caustics, critical_curves
 from .nufft import type1
 from .products import all_cells, model_cells, signal_to_noise
@@ -121,7 +121,7 @@ def plot_dirty(one, lens):
         show_image(axis, image, grid, f"dirty {title}", "mJy/beam", limits=limits)
         draw_beam(axis, beam, grid)
     worst = float(np.abs(residual).max() / noise)
-    title = f"residual / noise ({noise * 1e3:.0f} $\\mu$Jy/beam), largest {worst:.1f}"
+    title = f"residual / noise ({level(1e-3 * noise)}), largest {worst:.1f}"
     show_image(axes[1, 1], residual / noise, grid, title, "S/N", limits=(-5.0, 5.0), cmap=DIVERGING)
     draw_beam(axes[1, 1], beam, grid)
     levels = np.array([-5, -4, -3, 3, 4, 5])

@@ -93,7 +93,9 @@ def plot_prior_posterior(samples, prior, names):
             edges = np.linspace(first, max(last, first + 1e-9 * max(1.0, abs(first))), 31)
             height, _ = np.histogram(values, edges)
             axis.stairs(height / max(1, height.max()), edges, fill=True, color=color, alpha=alpha)
-        axis.set_xlim(low, high)
+        # a posterior that is narrower than the line of its histogram is still seen
+        axis.axvline(np.median(own), color=DATA_COLOR, lw=1.0)
+        axis.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         axis.set_ylim(0.0, 1.15)
         axis.set_yticks([])
         axis.locator_params(axis="x", nbins=4)

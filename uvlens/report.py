@@ -109,7 +109,7 @@ def _posterior_figures(directory, truth):
     if prior is not None and prior[1] == paths and len(prior[0]):
         figures["prior"] = (
             plot_posterior.plot_prior_posterior(shown(samples), shown(prior[0]), names),
-            "Prior (grey) and posterior (blue), each scaled to its peak.",
+            "Prior (grey) and posterior (blue, a line at its median), each scaled to its peak.",
         )
     if n_chains > 1:
         figures["traces"] = (plot_posterior.plot_traces(shown(samples), names, n_chains), "The chains.")

@@ -4,14 +4,14 @@ import html
 
 import numpy as np
 
-from .imaging import synthesized_beam
+from .imaging import level, synthesized_beam
 from .products import all_cells
 from .residualstatistics import residual_statistics, whitened_residuals
 
 
 def table(head, rows):
-    """HTML of a table; cells are text."""
-    lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)]
+    """HTML of a table; cells are text, a head without any is left out."""
+    lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)] if any(head) else []
     lines += ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows]
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
@@ -47,9 +47,8 @@ def _visibility_sky(sky):
     shape = f'{beam.major:.3f}" x {beam.minor:.3f}", PA {beam.position_angle:.0f} deg'
     of_channel = " a channel" if sky.n_channels > 1 else ""
     longest = f"{reduction.histogram.quantile(0.995) / 1e3:.1f} kλ"
-    level = f"{1e6 * noise:.3g} µJy/beam{of_channel}"
     scale = f'{sky.mask.grid.pixel_scale:.4g}"'
-    return sky.name or "all", shape, level, f"{peak:.1f}", f"{sky.mask.n_pixels:,}", scale, longest
+    return sky.name or "all", shape, level(noise) + of_channel, f"{peak:.1f}", f"{sky.mask.n_pixels:,}", scale, longest
 
 
 def _image(sky):
