@@ -265,9 +265,9 @@ def test_a_model_file_with_stages(folder, monkeypatch):
     assert best["positions"]["threshold"] == 0.2 and best["source"]["pixels"]["mesh"]["extent"] < 0.6
     assert (out / "adapt.0.0.fits").exists() and "adaptive: optimize" in (out / "log").read_text()
 
-    from uvlens.report import _stages
+    from uvlens.reportpage import stages_section
 
-    page = "".join(_stages(summary["stages"]))
+    page = "".join(stages_section(summary["stages"]))
     assert 'href="2_pixels/report.html"' in page and 'href="."' not in page
 
     monkeypatch.setattr("uvlens.pipeline.fit", None)  # nothing is searched again

@@ -57,7 +57,8 @@ def test_a_picture_that_fails_does_not_end_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(quicklook.QuickLook, "draw", broken)
     options = SETTINGS | {"quick_look": 5, "directory": tmp_path, "progress": lambda message, _: said.append(message)}
     uvl.fit(small_model(), "optimize", **options)
-    assert "quick look: ValueError: no ink" in said and not (tmp_path / quicklook.FILE).exists()
+    assert any(one.startswith("quick look: ValueError: no ink") for one in said)
+    assert not (tmp_path / quicklook.FILE).exists()
 
 
 @pytest.mark.parametrize(("every", "folder", "words"), [(0, "x", "number of likelihoods"), (5, None, "directory")])

@@ -1,6 +1,7 @@
 """The command line: one function a command, each a few lines over the library; nothing heavy is imported before use."""
 
 import os
+import shlex
 import sys
 import warnings
 
@@ -9,10 +10,17 @@ import click
 from . import __version__
 from .cli_options import averaging_options, read_options, reduction_options, selection_keys, selection_options
 from .errors import InputError, UVLensWarning
+from .provenance import COMMAND_LINE
 
 
 class _Group(click.Group):
-    """Turns an InputError into one line and exit status 2."""
+    """Turns an InputError into one line and exit status 2; remembers the command line for what it writes."""
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        line = shlex.join(["uvlens", *args])
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[COMMAND_LINE] = line
+        return context
 
     def invoke(self, ctx):
         with warnings.catch_warnings():

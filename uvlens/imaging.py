@@ -82,6 +82,11 @@ def make_image(data, grid, weighting="natural", robust=0.5, taper=None):
     return DirtyImage(image / total, psf, grid, psf_grid, fit_beam(psf, grid.pixel_scale), variance**0.5 / total)
 
 
+def level(brightness):
+    """A noise level [Jy/beam] in words: 27.9 µJy/beam, 1.2 mJy/beam."""
+    return f"{1e6 * brightness:.3g} µJy/beam" if brightness < 1e-3 else f"{1e3 * brightness:.3g} mJy/beam"
+
+
 def framed_psf(dirty):
     """(psf, its grid) with as many pixels as the image, its peak where `picture_frame` has the centre."""
     rows, columns = dirty.grid.shape

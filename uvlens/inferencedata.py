@@ -1,6 +1,7 @@
 """posterior.nc: samples, what the search knew of each, derived quantities and everything else that a Result holds.
 
     posterior        free parameters by path                                              (chain, draw)
+    prior            the same, drawn from the prior                                         (chain, draw)
     sample_stats     lp = ln E - ln E_null + ln prior; what the search kept of each draw     (chain, draw)
     log_likelihood   log_evidence_minus_null: ln E - ln E_null                              (chain, draw)
     derived          quantities of every sample by path                                    (chain, draw)
@@ -27,6 +28,9 @@ from .quantities import Quantities
 _NOT_KEPT = ("model", "vectors", "log_likelihood", "sample_stats", "derived_settings", "handed_on", "calibration")
 """Fields of a Result that are arrays of the file, in another one, or objects of their own (`_objects`)."""
 
+_PRIOR_DRAWS = 1000
+"""Draws from the prior that are kept, for pictures."""
+
 
 def datasets(result):
     """The groups as {name: xarray.Dataset}."""
@@ -50,6 +54,10 @@ def datasets(result):
         )
         for name, values in groups.items()
     }
+    prior = prior_draws(result.model, result.seed)
+    found["prior"] = xarray.Dataset(
+        {path: (("chain", "draw"), prior[None, :, i]) for i, path in enumerate(result.model.parameters.paths)}
+    )
     rest = {path: values for path, values in derived.items() if path not in groups["derived"]}
     if rest:
         first = len(next(iter(rest.values())))
@@ -168,6 +176,18 @@ def _read_objects(stated):
         "handed_on": None if handed_on is None else Path(handed_on),
         "calibration": calibration,
     }
+
+
+def prior_draws(model, seed, n=_PRIOR_DRAWS):
+    """Draws from the prior of a Model inside its domains and constraints, at most n, shape (P, n_free)."""
+    z = np.random.default_rng(seed).normal(size=(2 * n, len(model.parameters)))
+
+    def of(z):
+        vector = model.parameters.from_normal(z)
+        return vector, model.filled(vector)[1]
+
+    vectors, holds = jax.jit(jax.vmap(of))(jnp.asarray(z))
+    return np.asarray(vectors)[np.asarray(holds)][:n]
 
 
 def log_priors(model, vectors):

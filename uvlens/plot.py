@@ -1,25 +1,31 @@
-"""The figures of a report: each function takes arrays or a result and returns a matplotlib Figure, East to the left."""
-
-import itertools
+"""Pictures of skies and sources: functions of a Reconstruction that return a matplotlib Figure, East to the left."""
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from .grid import PixelGrid
-from .imaging import synthesized_beam
+from .imaging import level, synthesized_beam
 from .lens import caustics, critical_curves
 from .nufft import type1
-from .products import all_cells, model_cells
+from .products import all_cells, model_cells, signal_to_noise
 
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 DATA_COLOR, MODEL_COLOR = "#1f4e79", "#c8553d"
 
 
-def figure_of(columns, rows=1, width=3.9, height=3.6):
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=130)
+def new_figure(width, height, layout="constrained", dpi=130):
+    """An empty figure [inches] that can be saved without a display."""
+    figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
     FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_of(columns, rows=1, width=3.9, height=3.6):
+    """(figure, axes (rows, columns)), each panel width x height [inches]."""
+    figure = new_figure(width * columns, height * rows)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
@@ -56,6 +62,32 @@ def draw_beam(axes, beam, grid):
     axes.add_patch(Ellipse((x, y), beam.major, beam.minor, angle=90.0 - beam.position_angle, **style))
 
 
+def draw_scale_bar(axes, grid, kpc=None):
+    """A bar of 1, 2 or 5 x 10^n arcsec in the lower right corner, and its length in kpc for `kpc` of them an arcsec."""
+    west, east, south, north = grid.extent
+    width, height = east - west, north - south
+    longest = 0.3 * width
+    power = 10.0 ** np.floor(np.log10(longest))
+    length = power * max(n for n in (1.0, 2.0, 5.0) if n * power <= longest)
+    x, y = west + 0.05 * width, south + 0.05 * height
+    for color, thickness in (("black", 3.6), ("white", 2.0)):
+        axes.plot([x, x + length], [y, y], color=color, lw=thickness, solid_capstyle="butt")
+    outline = [patheffects.withStroke(linewidth=2.2, foreground="black")]
+    text = f'{length:g}"' + ("" if kpc is None else f" = {length * kpc:.3g} kpc")
+    style = {"color": "white", "fontsize": 9, "ha": "right", "va": "bottom", "path_effects": outline}
+    axes.text(x, y + 0.02 * height, text, **style)
+
+
+def kpc_per_arcsec(lens, redshift):
+    """Transverse scale at a redshift in the cosmology of a Lens [kpc / arcsec], None where either is not known."""
+    if lens.cosmology is None or redshift is None:
+        return None
+    try:
+        return float(lens.cosmology.kpc_per_arcsec(redshift))
+    except ImportError:  # the cosmologies by name are astropy's
+        return None
+
+
 def draw_curves(axes, curves, **style):
     for curve in curves:
         axes.plot(curve[:, 0], curve[:, 1], **style)
@@ -74,8 +106,9 @@ def dirty_images(one):
     grid = picture_grid(one.mask)
     predicted = np.concatenate(model_cells(one))
     total = weight.sum()
+    noise = 1e3 * (one.weight_scale * total) ** -0.5
     data, fitted = (1e3 * type1(u, v, weight * values, grid).real / total for values in (vis, predicted))
-    return data, fitted, grid, synthesized_beam(u, v, weight), 1e3 * total**-0.5
+    return data, fitted, grid, synthesized_beam(u, v, weight), noise
 
 
 def plot_dirty(one, lens):
@@ -88,7 +121,7 @@ def plot_dirty(one, lens):
         show_image(axis, image, grid, f"dirty {title}", "mJy/beam", limits=limits)
         draw_beam(axis, beam, grid)
     worst = float(np.abs(residual).max() / noise)
-    title = f"residual / noise ({noise * 1e3:.0f} $\\mu$Jy/beam), largest {worst:.1f}"
+    title = f"residual / noise ({level(1e-3 * noise)}), largest {worst:.1f}"
     show_image(axes[1, 1], residual / noise, grid, title, "S/N", limits=(-5.0, 5.0), cmap=DIVERGING)
     draw_beam(axes[1, 1], beam, grid)
     levels = np.array([-5, -4, -3, 3, 4, 5])
@@ -129,12 +162,13 @@ def plot_source(one, part, lens):
     inside = caustics(lens, lens_curves(one.mask, lens))
     figure, axes = figure_of(2, 1, 5.0, 4.4)
     show_image(axes[0, 0], factor * brightness, grid, "source", f"{unit}/arcsec$^2$")
-    ratio = brightness / np.where(error > 0.0, error, np.inf)
+    ratio = signal_to_noise(brightness, error)
     show_image(axes[0, 1], ratio, grid, "source S/N", "brightness / error", limits=(0.0, ratio.max()), cmap="viridis")
     if ratio.max() > 3.0:
         axes[0, 1].contour(grid.x_axis, grid.y_axis, ratio, levels=[3.0], colors="white", linewidths=0.9)
     for axis in axes.flat:
         draw_curves(axis, inside, color="cyan", linewidth=0.9)
+        draw_scale_bar(axis, grid, kpc_per_arcsec(lens, lens.source_redshift))
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)
@@ -150,6 +184,7 @@ def plot_image_plane(one, lens):
     title = "model sky" if one.lensed_source is one.image else "lensed source"
     show_image(axes[0, 0], image, mask.grid, f"{title} and critical curves", f"{unit}/arcsec$^2$")
     draw_curves(axes[0, 0], lens_curves(mask, lens), color="cyan", linewidth=0.9)
+    draw_scale_bar(axes[0, 0], box, kpc_per_arcsec(lens, lens.planes[0].redshift))
     fine = PixelGrid((300, 300), max(box.shape) * box.pixel_scale / 300, box.center)
     x, y = fine.coordinates()
     magnification = 1.0 / np.abs(np.asarray(lens.inverse_magnification(x, y)))
@@ -169,119 +204,3 @@ def boxed(mask):
         0.5 * (mask.grid.y_axis[top] + mask.grid.y_axis[bottom]),
     )
     return PixelGrid((int(bottom - top) + 1, int(right - left) + 1), mask.grid.pixel_scale, middle)
-
-
-def plot_uv_distance(one, bins=24):
-    """Amplitude against uv distance for data and model, and binned residuals of the real and imaginary parts."""
-    u, v, vis, weight = all_cells(one.reduction)
-    predicted = np.concatenate(model_cells(one))
-    distance = np.hypot(u, v)
-    order = np.argsort(distance)
-    # bins of equal weight
-    cumulative = np.cumsum(weight[order])
-    bounds = np.searchsorted(cumulative, np.linspace(0.0, cumulative[-1], bins + 1))
-    middle, rows = [], []
-    for low, high in itertools.pairwise(bounds):
-        chosen = order[low:high]
-        if not len(chosen):
-            continue
-        w = weight[chosen]
-        total = w.sum()
-        noise = 2.0 * len(chosen) / total
-        power, model_power = (np.sum(w * np.abs(a[chosen]) ** 2) / total for a in (vis, predicted))
-        residual = np.sum(w * (vis - predicted)[chosen]) / total
-        scatter = 2.0 * np.sqrt(len(chosen) + total * max(power - noise, 0.0)) / total
-        middle.append(np.sum(w * distance[chosen]) / total / 1e3)
-        rows.append((power - noise, scatter, model_power, residual.real, residual.imag, total**-0.5))
-    middle, (power, scatter, model_power, real, imaginary, error) = np.array(middle), np.array(rows).T
-    figure = Figure(figsize=(8.6, 5.2), layout="constrained", dpi=130)
-    FigureCanvasAgg(figure)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    amplitude = np.sqrt(np.maximum(power, 0.0))
-    amplitude_error = scatter / (2.0 * np.maximum(amplitude, np.sqrt(scatter)))
-    top.errorbar(middle, 1e3 * amplitude, 1e3 * amplitude_error, fmt="o", ms=4, color=DATA_COLOR, label="data")
-    top.plot(middle, 1e3 * np.sqrt(model_power), color=MODEL_COLOR, lw=1.6, label="model")
-    top.set_ylabel("rms amplitude, noise removed [mJy]")
-    top.set_ylim(bottom=0.0)
-    top.legend(frameon=False)
-    shift = 0.004 * (middle.max() - middle.min())
-    style = {"fmt": "o", "ms": 3.5, "lw": 1.0}
-    bottom.errorbar(middle - shift, 1e3 * real, 1e3 * error, color=DATA_COLOR, label="real", **style)
-    bottom.errorbar(middle + shift, 1e3 * imaginary, 1e3 * error, color="0.55", label="imaginary", **style)
-    bottom.axhline(0.0, color="black", lw=0.7)
-    bottom.set_xlabel("uv distance [k$\\lambda$]")
-    bottom.set_ylabel("data - model [mJy]")
-    bottom.legend(frameon=False, ncols=2, fontsize=9)
-    return figure
-
-
-def plot_residual_histogram(one):
-    """Residuals of the uv cells over their errors, against a unit normal."""
-    _, _, vis, weight = all_cells(one.reduction)
-    residual = (vis - np.concatenate(model_cells(one))) * np.sqrt(weight)
-    values = np.concatenate([residual.real, residual.imag])
-    return histogram_of_residuals(values, "real numbers", "(data - model) / error, uv cells")
-
-
-def histogram_of_residuals(values, what, label):
-    """Residuals over their errors, against a unit normal; `what` they are, and the label of the axis."""
-    figure, axes = figure_of(1, 1, 5.0, 3.6)
-    axis = axes[0, 0]
-    edges = np.linspace(-5.0, 5.0, 61)
-    axis.hist(values, edges, density=True, color=DATA_COLOR, alpha=0.75, label=f"{len(values)} {what}")
-    x = np.linspace(-5.0, 5.0, 300)
-    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi), color=MODEL_COLOR, lw=1.6, label="unit normal")
-    axis.set_xlabel(label)
-    axis.set_ylabel("density")
-    axis.set_title(f"mean {values.mean():+.3f}, standard deviation {values.std():.3f}", fontsize=10)
-    axis.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def plot_corner(samples, names, truth=None):
-    """Corner plot of posterior samples, shape (M, n)."""
-    import corner
-
-    n = len(names)
-    figure = Figure(figsize=(1.9 * n + 0.8, 1.9 * n + 0.8), dpi=max(60, 110 - 4 * n))
-    FigureCanvasAgg(figure)
-    spread = samples.std(axis=0)
-    ranges = [
-        (m - 4.5 * s, m + 4.5 * s) if s > 0 else (m - 1e-6, m + 1e-6) for m, s in zip(samples.mean(axis=0), spread)
-    ]
-    corner.corner(
-        samples,
-        labels=list(names),
-        truths=truth,
-        truth_color=MODEL_COLOR,
-        color=DATA_COLOR,
-        fig=figure,
-        range=ranges,
-        bins=28,
-        smooth=1.0,
-        quantiles=[0.16, 0.5, 0.84],
-        plot_datapoints=False,
-        fill_contours=True,
-        levels=(0.393, 0.865),
-        label_kwargs={"fontsize": 11},
-        labelpad=0.04,
-        max_n_ticks=3,
-    )
-    for axis in figure.axes:
-        axis.tick_params(labelsize=8)
-    return figure
-
-
-def plot_traces(samples, names, n_chains):
-    """Chains against draw number."""
-    n = len(names)
-    figure = Figure(figsize=(8.6, 1.1 * n + 0.6), layout="constrained", dpi=100)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0]
-    for i, (axis, name) in enumerate(zip(axes, names)):
-        for chain in samples[:, i].reshape(n_chains, -1):
-            axis.plot(chain, lw=0.5)
-        axis.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
-        axis.tick_params(labelsize=7)
-    axes[-1].set_xlabel("draw")
-    return figure

@@ -4,7 +4,7 @@ import numpy as np
 
 from .conventions import SPEED_OF_LIGHT
 from .lens import caustics
-from .plot import DIVERGING, draw_curves, figure_of, lens_curves, show_image
+from .plot import DIVERGING, draw_curves, draw_scale_bar, figure_of, kpc_per_arcsec, lens_curves, show_image
 from .products import channel_frequencies
 
 _MOST = 12
@@ -79,6 +79,7 @@ def plot_moments(members, lens):
     show_image(axes[0, 1], mean, grid, "mean velocity", "km/s", limits=(-largest, largest), cmap=DIVERGING)
     for axis in axes.flat:
         draw_curves(axis, inside, color="black", linewidth=0.8)
+        draw_scale_bar(axis, grid, kpc_per_arcsec(lens, lens.source_redshift))
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)

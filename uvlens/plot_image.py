@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .plot import DIVERGING, display_unit, draw_curves, figure_of, histogram_of_residuals, lens_curves, show_image
+from .plot import DIVERGING, display_unit, draw_curves, figure_of, lens_curves, show_image
 
 _LOWEST, _HIGHEST = 2.0, 99.7
 """Percentiles between which brightness is drawn."""
@@ -39,7 +39,7 @@ def plot_image(one, lens):
     else:
         sky = one.mask.to_image(factor * one.image, outside=np.nan)
         show_image(axes[1, 0], sky, one.mask.grid, "model before the PSF", name)
-    residual = np.where(weight > 0.0, (data - model) * np.sqrt(weight), np.nan)
+    residual = np.where(weight > 0.0, (data - model) * np.sqrt(one.weight_scale * weight), np.nan)
     axes[1, 1].set_facecolor("0.8")
     worst = np.nanmax(np.abs(residual))
     title = f"residual / noise, largest {worst:.1f}"
@@ -54,11 +54,3 @@ def plot_image(one, lens):
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)
     return figure
-
-
-def plot_image_histogram(one):
-    """Residuals of the fitted pixels over their errors, against a unit normal."""
-    data, model, weight = _image(one)
-    chosen = weight > 0.0
-    values = ((data - model)[chosen]) * np.sqrt(weight[chosen])
-    return histogram_of_residuals(values, "pixels", "(data - model) / error")

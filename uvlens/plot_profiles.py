@@ -3,7 +3,7 @@
 import numpy as np
 
 from .lens import caustics
-from .plot import display_unit, draw_curves, figure_of, lens_curves, show_image
+from .plot import display_unit, draw_curves, draw_scale_bar, figure_of, kpc_per_arcsec, lens_curves, show_image
 from .reconstruction import light_grid
 
 
@@ -26,6 +26,7 @@ def plot_profiles(one, lights, lens):
     show_image(axes[0, 1], positive, grid, "source, logarithm", f"log$_{{10}}$ {unit}/arcsec$^2$", limits=limits)
     for axis in axes.flat:
         draw_curves(axis, caustics(lens, lens_curves(one.mask, lens)), color="cyan", linewidth=0.9)
+        draw_scale_bar(axis, grid, kpc_per_arcsec(lens, lens.source_redshift))
         west, east, south, north = grid.extent
         axis.set_xlim(east, west)
         axis.set_ylim(south, north)

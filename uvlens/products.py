@@ -1,4 +1,4 @@
-"""The FITS files of a result: source, model and residual of every sky, cubes of its channels."""
+"""The FITS files of a result: source, model, dirty images and residual of every sky, cubes of its channels."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from .conventions import ARCSEC
 from .data.cells import CELL_ARRAYS
+from .grid import MAXIMUM_SIDE, PixelGrid
 from .imaging import synthesized_beam
 from .labels import by_sky, file_suffix, part_labels
 from .nufft import type1, type2
@@ -13,19 +14,37 @@ from .reconstruction import light_grid
 from .wcs import write_image
 
 
-def residual_image(one, grid):
-    """Natural-weighted dirty image of data - model on a grid [Jy/beam], primary beam not divided out."""
-    u, v, vis, weight = all_cells(one.reduction)
-    predicted = np.concatenate(model_cells(one))
-    return type1(u, v, weight * (vis - predicted), grid).real / weight.sum()
+def dirty_image(reduction, vis, grid):
+    """Natural-weighted dirty image of values at its uv cells on a grid [Jy/beam], primary beam not divided out.
+
+        I(x) = sum_c w_c Re[V_c exp(-2 pi i u_c . x)] / sum_c w_c
+
+    Args:
+        reduction: Reduction with uv cells.
+        vis: at the cells of every term, joined, shape (C,) [Jy].
+        grid: PixelGrid.
+    """
+    u, v, _, weight = all_cells(reduction)
+    return type1(u, v, weight * vis, grid).real / weight.sum()
+
+
+def dirty_beam(reduction, grid):
+    """(psf, its grid): the dirty image of a point of 1 Jy at the middle of (2 rows - 1) x (2 columns - 1) pixels.
+
+    Wide enough that the model convolved with it is the dirty image of the model anywhere on `grid`, where there is no
+    primary beam.
+    """
+    wide = PixelGrid(tuple(min(2 * n, MAXIMUM_SIDE) - 1 for n in grid.shape), grid.pixel_scale)
+    return dirty_image(reduction, 1.0, wide), wide
 
 
 def write_fits_products(found, directory, phase_center=None):
     """Pictures of every sky, its name after a dot where there are several.
 
-    source.fits, source_error.fits (a file for each pixelised source), model.fits (the sky before beam or PSF),
-    lensed_source.fits (the same without light in front of the lens), residual.fits; of an image also
-    model_image.fits (through the PSF) and residual_sigma.fits. Cubes for channels; mask.fits where it is needed.
+    source.fits, source_error.fits, source_snr.fits (files for each pixelised source), model.fits (the sky before beam
+    or PSF), lensed_source.fits (the same without light in front of the lens), residual.fits; of visibilities also
+    dirty.fits, dirty_model.fits, dirty_beam.fits; of an image model_image.fits (through the PSF) and
+    residual_sigma.fits. Cubes for channels; mask.fits where it is needed.
     """
     directory = Path(directory)
     groups, labels = by_sky(found), part_labels(found)
@@ -41,37 +60,72 @@ def write_fits_products(found, directory, phase_center=None):
 
         def write(kind, images, grid, unit, suffix=suffix, common=common, **more):
             data = images[0] if len(images) == 1 else np.array(images)
-            write_image(directory / f"{kind}{suffix}.fits", data, grid, unit=unit, **common, **more)
+            write_image(directory / f"{kind}{suffix}.fits", data, grid, unit=unit, **common | more)
 
         unit = first.flux_unit
-        for i in range(len(first.parts)):
-            if (name, i) not in labels:
-                continue
-            drawn = [one.picture(one.parts[i]) for one in members]
-            for kind, k in (("source", 0), ("source_error", 1)):
-                images = [picture[k] for picture in drawn]
-                write(kind, images, drawn[0][2], f"{unit}/arcsec2", file_suffix(labels[name, i]))
+        own = {i: label for (sky, i), label in labels.items() if sky == name}
+        _write_sources(members, own, write, unit)
         behind = [light for light in first.lights if light.is_lensed]
         if behind and not first.parts and len(members) == 1:
-            for number in dict.fromkeys(light.of.place for light in behind):
-                own = [light for light in behind if light.of.place == number]
-                grid = light_grid(first, own)
-                brightness = sum(light.brightness(*grid.coordinates()) for light in own)
-                word = file_suffix(str(number) if len({light.of.place for light in behind}) > 1 else "")
-                write("source", [brightness], grid, f"{unit}/arcsec2", word + suffix)
+            _write_profiles(first, behind, write, unit, suffix)
         write("model", [mask.to_image(one.image) for one in members], mask.grid, f"{unit}/pixel")
         if first.parts or behind:
             images = [mask.to_image(one.lensed_source) for one in members]
             write("lensed_source", images, mask.grid, f"{unit}/pixel")
         if first.of_sky.is_image:
             _write_image_residuals(first, write, unit)
-            continue
-        u, v, _, weight = all_cells(first.reduction)
-        if len(members) == 1:
-            residuals = [residual_image(first, mask.grid)]
         else:
-            residuals = [mask.to_image(one.dirty_residual) for one in members]
-        write("residual", residuals, mask.grid, "Jy/beam", beam=synthesized_beam(u, v, weight))
+            _write_dirty(members, write)
+
+
+def _write_sources(members, labels, write, unit):
+    """source, source_error and source_snr of the parts in `labels`, {number: label}."""
+    for i, label in labels.items():
+        drawn = [one.picture(one.parts[i]) for one in members]
+        grid, more = drawn[0][2], {"suffix": file_suffix(label), "of_source": True}
+        brightness, error = ([picture[k] for picture in drawn] for k in range(2))
+        write("source", brightness, grid, f"{unit}/arcsec2", **more)
+        write("source_error", error, grid, f"{unit}/arcsec2", **more)
+        write("source_snr", list(map(signal_to_noise, brightness, error)), grid, "", **more, extra={"BTYPE": "S/N"})
+
+
+def signal_to_noise(brightness, error):
+    """brightness / error, 0 where the error is 0: pixels that the solution holds at zero."""
+    return brightness / np.where(error > 0.0, error, np.inf)
+
+
+def _write_profiles(one, behind, write, unit, suffix):
+    """source of each source that is light profiles alone."""
+    numbers = list(dict.fromkeys(light.of.place for light in behind))
+    for number in numbers:
+        own = [light for light in behind if light.of.place == number]
+        grid = light_grid(one, own)
+        brightness = sum(light.brightness(*grid.coordinates()) for light in own)
+        word = file_suffix(str(number) if len(numbers) > 1 else "")
+        write("source", [brightness], grid, f"{unit}/arcsec2", suffix=word + suffix, of_source=True)
+
+
+def _write_dirty(members, write):
+    """Dirty images of data, model and what is left, and the beam.
+
+    Those of channels are on the mask alone, from the operator, with primary beams applied.
+    """
+    first, mask = members[0], members[0].mask
+    u, v, vis, weight = all_cells(first.reduction)
+    if len(members) == 1:
+        model = dirty_image(first.reduction, np.concatenate(model_cells(first)), mask.grid)
+        data = dirty_image(first.reduction, vis, mask.grid)
+        images = {"dirty": [data], "dirty_model": [model], "residual": [data - model]}
+    else:
+        model = [mask.to_image(one.response / one.reduction.sum_weight) for one in members]
+        left = [mask.to_image(one.dirty_residual) for one in members]
+        images = {"dirty": [a + b for a, b in zip(model, left)], "dirty_model": model, "residual": left}
+    noise = [(one.weight_scale * one.reduction.sum_weight) ** -0.5 for one in members]
+    more = {"beam": synthesized_beam(u, v, weight), "extra": {"NOISE": (float(np.mean(noise)), "rms [Jy/beam]")}}
+    for kind, values in images.items():
+        write(kind, values, mask.grid, "Jy/beam", **more)
+    psf, grid = dirty_beam(first.reduction, mask.grid)
+    write("dirty_beam", [psf], grid, "Jy/beam", frequencies=None, beam=more["beam"])
 
 
 def _write_image_residuals(one, write, unit):

@@ -38,6 +38,14 @@ from .terms import (
     worst_certificate,
 )
 
+_PICTURES = (
+    *("source", "source_error", "source_snr", "model", "residual"),
+    *("dirty", "dirty_model", "dirty_beam"),
+)
+_FIGURES = (
+    *("dirty", "image", "image_plane", "source", "source_light", "channels", "moments", "uv_distance", "residuals"),
+    *("corner", "prior", "traces", "antenna_phases", "antenna_amplitudes"),
+)
 PRODUCTS = (
     *(
         "summary.json",
@@ -50,11 +58,13 @@ PRODUCTS = (
         "log",
         "mask.fits",
     ),
-    *("source.fits", "source_error.fits", "model.fits", "residual.fits"),
     "nuisances.json",
-    *("normal.*.npz", "source.*.fits", "source_error.*.fits", "model.*.fits", "residual.*.fits"),
+    "normal.*.npz",
+    *(f"{kind}{dot}fits" for kind in _PICTURES for dot in (".", ".*.")),
     *("stage.npz", "handed_on.npz"),
     *("lensed_source*.fits", "model_image*.fits", "residual_sigma*.fits", "adapt.*.fits", "deflection_map.*.fits"),
+    *("parameters.tex", "parameters.ecsv"),
+    *(f"{kind}{dot}{ending}" for kind in _FIGURES for dot in (".", ".*.") for ending in ("png", "pdf")),
     *("subhalo_scan.*", "subhalo_sensitivity.*", "adequacy.*"),
 )
 """Patterns of the files of a result folder; a new fit removes those of an old one first."""
@@ -86,6 +96,7 @@ class Result:
         stages: of the last fit of a pipeline, facts of every stage.
         handed_on: file that keeps what this fit handed on to later ones (see `handedon.remembered`), or None.
         calibration: the Calibration whose model this is, or None.
+        provenance: what made this fit: command, versions, platform (see `uvlens.provenance`).
     """
 
     model: Model
@@ -107,6 +118,7 @@ class Result:
     stages: tuple[dict, ...] = ()
     handed_on: Path | None = None
     calibration: Any = None
+    provenance: dict = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def best(self):
@@ -241,6 +253,7 @@ class Result:
             "given_data_hashes": data_hashes(self.model),
             "warnings": self.warnings,
             "notes": list(self.notes),
+            "provenance": self.provenance,
             **({"stages": list(self.stages)} if self.stages else {}),
         }
 

@@ -27,7 +27,7 @@ def model_facts(model_file):
     Raises:
         InputError: as for the model.
     """
-    from .report import unit_of
+    from .reporttable import unit_of
 
     components = {"lens": model_file.lens, "source": model_file.source, "cosmology": model_file.cosmology}
     components, late = with_default_priors(components, lambda: _field(model_file))

@@ -75,7 +75,8 @@ def _cube_figures(members, lens):
 
 def _image_figures(one, lens):
     from .plot import plot_image_plane
-    from .plot_image import plot_image, plot_image_histogram
+    from .plot_image import plot_image
+    from .plot_uv import plot_residual_histogram
 
     return {
         "image": (
@@ -87,13 +88,13 @@ def _image_figures(one, lens):
             plot_image_plane(one, lens),
             "Model of the sky before the PSF, with the critical curves, and the magnification.",
         ),
-        "residuals": (plot_image_histogram(one), "Residuals of the fitted pixels in units of their errors."),
+        "residuals": (plot_residual_histogram(one), "Residuals of the fitted pixels in units of their errors."),
     }
 
 
 def _figures(one, lens):
     """Of visibilities with one channel."""
-    from . import plot
+    from . import plot, plot_uv
 
     return {
         "dirty": (
@@ -107,12 +108,13 @@ def _figures(one, lens):
             "Model of the sky before the interferometer, with the critical curves, and the magnification.",
         ),
         "uv_distance": (
-            plot.plot_uv_distance(one),
-            "Amplitudes against uv distance (rms in bins of equal weight, noise power removed), and the weighted "
-            "mean of the residual visibilities in the same bins.",
+            plot_uv.plot_uv_distance(one),
+            "Amplitudes against uv distance (rms in bins of equal weight, noise power removed), phases of the mean "
+            "visibility of each bin about the centroid of the model (rings: the model), and the weighted mean of the "
+            "residual visibilities.",
         ),
         "residuals": (
-            plot.plot_residual_histogram(one),
+            plot_uv.plot_residual_histogram(one),
             "Residual visibilities averaged in uv cells, in units of their errors.",
         ),
     }
@@ -129,7 +131,7 @@ _SECTIONS = {
 
 def sky_sections(pictures):
     """Headings with the pictures of every sky."""
-    skies = dict.fromkeys(key.partition(".")[2] for key in pictures if key not in ("corner", "traces"))
+    skies = dict.fromkeys(key.partition(".")[2] for key in pictures if key not in ("corner", "prior", "traces"))
     for sky in skies:
         for heading, kinds in _SECTIONS.items():
             shown = [pictures[key] for kind in kinds if (key := f"{kind}.{sky}" if sky else kind) in pictures]

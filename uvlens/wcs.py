@@ -77,7 +77,24 @@ def image_header(grid, phase_center=None, unit=None, frequencies=None):
     return header
 
 
-def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, frequencies=None, extra=None):
+def add_source_axes(header, grid):
+    """Say in a header of `image_header` that its plane is that of a source, and add axes in arcsec as WCS "A".
+
+    The first coordinates are those at which the source would be seen without the lens; WCS A counts arcsec to the East
+    and North of the phase centre, in which caustics and the centres of light profiles are stated.
+    """
+    header["WCSNAME"] = "source plane"
+    header["WCSNAMEA"] = "offset"
+    for axis, (name, sign) in enumerate((("EAST", -1.0), ("NORTH", 1.0)), 1):
+        header[f"CTYPE{axis}A"], header[f"CUNIT{axis}A"] = name, "arcsec"
+        header[f"CRPIX{axis}A"], header[f"CRVAL{axis}A"] = header[f"CRPIX{axis}"], 0.0
+        header[f"CDELT{axis}A"] = sign * grid.pixel_scale
+    header["COMMENT"] = "source plane: positions are those without the lens"
+
+
+def write_image(
+    path, image, grid, *, phase_center=None, unit=None, beam=None, frequencies=None, of_source=False, extra=None
+):
     """Write an image [row = y, column = x] as FITS with East to the left.
 
     Args:
@@ -88,7 +105,8 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, f
         unit: BUNIT.
         beam: Beam, written as BMAJ, BMIN, BPA.
         frequencies: of the channels of a cube [Hz].
-        extra: {keyword: value} of the header, None left out.
+        of_source: whether it lies in the plane of a source (see `add_source_axes`).
+        extra: {keyword: value, or (value, comment)} of the header, None left out.
     """
     import io
 
@@ -97,6 +115,8 @@ def write_image(path, image, grid, *, phase_center=None, unit=None, beam=None, f
     from .files import write_atomically
 
     header = image_header(grid, phase_center, unit, frequencies)
+    if of_source:
+        add_source_axes(header, grid)
     if beam is not None:
         header["BMAJ"], header["BMIN"], header["BPA"] = (
             beam.major / 3600.0,

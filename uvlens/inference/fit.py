@@ -8,6 +8,8 @@ from ..errors import InputError
 from ..files import check_room, save_json
 from ..guard import check_guard
 from ..leftovers import clear
+from ..progress import LiveView
+from ..provenance import provenance
 from ..quicklook import QuickLook
 from ..results import Result
 from .density import Density
@@ -40,7 +42,8 @@ def fit(
         seed: whole number; the same seed gives the same result (to rounding, whatever the workers).
         directory: folder for checkpoints; None keeps none.
         resume: continue from the checkpoints in `directory`.
-        progress: called with (message, fraction done of this stage).
+        progress: called with (message, fraction done of this stage); messages have the best ln E so far and
+            likelihoods per second.
         notes: sentences about the data, kept in the result.
         workers: processes that share batches of likelihoods and chains: their number, an executor
             (mpi4py.futures.MPIPoolExecutor), or a dask.distributed Client. Default: as many as are worth it here.
@@ -70,6 +73,7 @@ def fit(
     check_guard(model)
     checkpoint = _prepare(model, method, seed, options, directory, resume)
     density = Density(model)
+    progress = None if progress is None else LiveView(density, progress)
     if quick_look is not None:
         progress = QuickLook(density, _checked_look(quick_look, directory), directory, progress)
     try:
@@ -85,7 +89,7 @@ def fit(
         **{"model": model, "method": method, "seed": seed, "n_chains": 1}
         | {"log_likelihood": None, "log_evidence_minus_null": None}
         | {"n_evaluations": density.n_evaluations, "n_gradients": density.n_gradients}
-        | {"wall_seconds": density.seconds, "notes": tuple(notes)}
+        | {"wall_seconds": density.seconds, "notes": tuple(notes), "provenance": provenance()}
         | fields
     )
 

@@ -63,13 +63,13 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
     values = np.zeros(0)
     for part in np.array_split(draws, -(-len(draws) // 8)):
         values = np.append(values, density.values(part))
-        report(f"screening starts, best {values.max():.1f}", 0.2 * len(values) / len(draws))
+        report("screening starts", 0.2 * len(values) / len(draws))
     order = np.argsort(-values, kind="stable")[:n_starts]
     highest = np.max(values + 0.5 * np.sum(draws**2, axis=1))
     power = min(1.0, _GENTLE / max(highest, 1.0))
 
     def follow(message, first, share):
-        return lambda done, best: report(f"{message}, best {best:.1f}", first + share * done)
+        return lambda done: report(message, first + share * done)
 
     begun = ascend(density, draws[order], _FIRST_STEPS, power, follow("first steps", 0.2, 0.4))
     kept = _apart(begun, -(-n_starts // 3))
@@ -100,13 +100,12 @@ def climb_together(density, starts, max_iterations=200, power=1.0, progress=None
     Where batches are evaluated at once (workers, an accelerator) all climbs advance side by side, each asking for its
     next point as soon as all have asked.
     """
-    report, best, found = progress or (lambda *_: None), -np.inf, []
+    report, found = progress or (lambda *_: None), []
     if density.workers is None and not density.on_accelerator:
         for start in starts:
             one = climb(density, start, max_iterations, power)
             found.append((one.x, -float(one.fun)))
-            best = max(best, found[-1][1])
-            report(len(found) / len(starts), best)
+            report(len(found) / len(starts))
         return found
     asked, answers = queue.Queue(), [queue.Queue() for _ in starts]
 
@@ -131,9 +130,8 @@ def climb_together(density, starts, max_iterations=200, power=1.0, progress=None
                 for (i, _), value, gradient in zip(
                     batch, *density.values_and_gradients(np.array([z for _, z in batch]))
                 ):
-                    best = max(best, value)
                     answers[i].put((value, gradient))
-                report(1.0 - running / len(starts), best)
+                report(1.0 - running / len(starts))
         return [(one.x, -float(one.fun)) for one in (future.result() for future in futures)]
 
 
@@ -155,7 +153,7 @@ def adam(density, starts, max_iterations=200, power=1.0, progress=None):
         best_z[better], best[better] = z[better], values[better]
         change, state = method.update(-gradients, state)
         z = np.clip(z + np.asarray(change), -_FARTHEST, _FARTHEST)
-        report((step + 1) / n_steps, best.max())
+        report((step + 1) / n_steps)
     return [(x, float(value)) for x, value in zip(best_z, best)]
 
 

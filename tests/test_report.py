@@ -1,0 +1,189 @@
+"""The report of a small fit: figures, tables for papers and programs, statistics, provenance; its size; in print."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from fitted import TRUTH, laplace_result, small_data, small_model
+
+import uvlens as uvl
+from uvlens import plot
+from uvlens.cli import main
+from uvlens.inferencedata import prior_draws
+from uvlens.lens import Lens
+from uvlens.plot_posterior import plot_corner
+from uvlens.provenance import provenance
+from uvlens.reportfacts import convergence_section
+from uvlens.reporttable import latex_value, short_names, unit_of
+from uvlens.residualstatistics import residual_statistics, whitened_residuals
+
+PATHS = ("lens.mass.0.theta_E", "lens.mass.0.e1", "source.pixels.regularization.strength")
+
+
+@pytest.fixture(scope="module")
+def result():
+    found, _ = laplace_result(small_model(small_data()))
+    chains = {key: {path: 500.0 for path in PATHS} for key in ("ess_bulk", "ess_tail")}
+    chains |= {"r_hat": {path: 1.0023 for path in PATHS}}
+    return dataclasses.replace(found, provenance=provenance(), diagnostics=found.diagnostics | chains)
+
+
+@pytest.fixture(scope="module")
+def folder(result, tmp_path_factory):
+    target = tmp_path_factory.mktemp("report")
+    (target / "truth.json").write_text(json.dumps({f"lens.mass.0.{key}": value for key, value in TRUTH.items()}))
+    result.report(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "report.html").read_text()
+
+
+def test_every_figure_is_on_the_page_as_png_and_as_pdf(folder, page):
+    names = ("dirty", "source", "image_plane", "uv_distance", "residuals", "corner", "prior", "traces")
+    for name in names:
+        assert f'<figure id="{name}">' in page
+        assert (folder / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert (folder / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
+    assert page.count("data:image/png;base64") == len(names)
+    assert len(page) < 15e6 and "http" not in page and "<script" not in page
+
+
+def test_sections_say_what_was_fitted_and_how(folder, page, result):
+    text = re.sub(r"<[^>]+>", " ", page)
+    for words in ("Data", "beam (natural)", "Whitened residuals", "Convergence", "1.0023", "Provenance"):
+        assert words in text
+    assert f"numpy {np.__version__}" in text and result.model.normal.reduction.hashes[0] in text
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["provenance"]["versions"]["uvlens"] == uvl.__version__
+    # 300 visibilities of unit weight: 1 / sqrt(300) Jy/beam
+    assert "57.7 mJy/beam" in text
+
+
+def test_tables_are_read_by_astropy_and_latex(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    table = Table.read(folder / "parameters.ecsv")
+    table.add_index("path")
+    row = table.loc["lens.mass.0.theta_E"]
+    assert row["median"] == summary["parameters"]["lens.mass.0.theta_E"]["median"] and row["unit"] == "arcsec"
+    assert set(table["path"]) == {*summary["parameters"], *summary["derived"]}
+    text = (folder / "parameters.tex").read_text()
+    rows = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert all(line.count("&") - line.count("\\&") == 3 for line in rows)
+    assert "$\\theta_E$ & \\texttt{lens.mass.0.theta\\_E} & $0." in text
+    # outside of mathematics nothing is left that LaTeX would take for a command
+    plain = re.sub(r"\$[^$]*\$|\\texttt\{[^}]*\}|\\[a-z]+(\{[^}]*\})*|\\\\", "", text)
+    assert not set(plain) & set("_^%#{}$")
+
+
+def test_numbers_are_written_to_two_digits_of_their_errors():
+    s = {"median": 0.90123, "q16": 0.8891, "q84": 0.91432, "std": 0.0126}
+    assert latex_value(s) == "$0.901^{+0.013}_{-0.012}$"
+    mass = {"median": 2.345e11, "q16": 2.335e11, "q84": 2.357e11, "std": 1.1e9}
+    assert latex_value(mass) == "$(2.345^{+0.012}_{-0.010}) \\times 10^{11}$"
+    assert latex_value({"median": 0.5, "q16": 0.5, "q84": 0.5, "std": 0.0}) == "$0.5000$"
+    assert unit_of("lens.mass.0.theta_E") == "arcsec"
+
+
+def test_names_that_are_alike_say_what_they_belong_to():
+    paths = ["lens.mass.0.center_x", "source.light.0.center_x", "lens.mass.1.gamma1"]
+    assert short_names(paths) == ["$x$ lens", "$x$ source light", "$\\gamma_1$ (1)"]
+
+
+def test_prior_draws_follow_the_prior_and_its_domain(result):
+    drawn = prior_draws(result.model, 1, 4000)
+    theta, e1, strength = drawn.T
+    assert 0.7 < theta.min() < 0.705 and 0.895 < theta.max() < 0.9
+    assert e1.mean() == pytest.approx(0.1, abs=0.01) and e1.std() == pytest.approx(0.1, abs=0.01)
+    assert np.log10(strength).mean() == pytest.approx(0.0, abs=0.15)
+    bound = uvl.Model(
+        result.model.normal,
+        uvl.LensPlane([uvl.SIE(uvl.Uniform(0.0, 1.0), uvl.Uniform(-0.5, 0.5))]),
+        result.model.components["source"],
+        constraints="lens.mass.0.theta_E > 0.5",
+    )
+    assert prior_draws(bound, 1, 500)[:, 0].min() > 0.5
+
+
+def test_whitened_residuals_add_up_to_chi_squared(result):
+    """Of the cells: what is left, less the scatter inside cells that no model of theirs can reach."""
+    one = result.reconstructions[0]
+    values = whitened_residuals(one)
+    cells = one.reduction.terms[0].cells
+    inside = float(one.reduction.null_chi_squared) - float(np.sum(cells.weight * np.abs(cells.vis) ** 2))
+    assert np.sum(values**2) + inside == pytest.approx(one.chi_squared, rel=2e-3)
+    facts = residual_statistics(np.random.default_rng(2).normal(size=40_000))
+    for name in ("mean", "standard deviation", "beyond 3 sigma", "excess kurtosis"):
+        found, expected, spread = facts[name]
+        assert abs(found - expected) < 3.5 * spread
+    assert facts["largest"][1] == pytest.approx(4.3, abs=0.1)
+
+
+def test_scale_bars_are_round_numbers_with_their_kpc():
+    _, axes = plot.figure_of(1)
+    plot.draw_scale_bar(axes[0, 0], uvl.PixelGrid((100, 100), 0.013), kpc=6.2)
+    line, text = axes[0, 0].lines[0], axes[0, 0].texts[0].get_text()
+    assert abs(line.get_xdata()[1] - line.get_xdata()[0]) == pytest.approx(0.2) and text == '0.2" = 1.24 kpc'
+    known = Lens([uvl.LensPlane([uvl.SIE(1.0)], 0.5)], 2.0, "Planck18")
+    assert plot.kpc_per_arcsec(known, 2.0) == pytest.approx(8.6, abs=0.1)
+    assert plot.kpc_per_arcsec(Lens([uvl.LensPlane([uvl.SIE(1.0)])]), None) is None
+
+
+def overlaps(boxes):
+    return [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+
+
+def test_twelve_parameters_do_not_overlap_in_the_corner():
+    paths = [f"lens.mass.0.{one}" for one in ("theta_E", "e1", "e2", "center_x", "center_y")]
+    paths += ["lens.mass.1.gamma1", "lens.mass.1.gamma2", "source.pixels.regularization.strength"]
+    paths += [f"source.light.0.{one}" for one in ("center_x", "center_y", "R_sersic", "n_sersic")]
+    scale = np.array([1.0, 0.1, 0.1, 0.02, 0.02, 0.05, 0.05, 5.0, 0.01, 0.01, 0.1, 2.0])
+    samples = scale * (1.0 + 1e-3 * np.random.default_rng(1).normal(size=(2000, 12)))
+    figure = plot_corner(samples, short_names(paths))
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    labels = [one for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for one in shown_labels(axis)]
+    boxes = [one.get_window_extent(renderer).padded(-1.0) for one in labels]
+    assert len(boxes) > 60 and not overlaps(boxes)
+    page = figure.bbox
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
+
+
+def shown_labels(axis):
+    """Texts of an axis that are drawn."""
+    ticks = [one for tick in axis.get_major_ticks() for one in (tick.label1, tick.label2)]
+    low, high = sorted(axis.get_view_interval())
+    inside = [one for one, at in zip(ticks, np.repeat(axis.get_majorticklocs(), 2)) if low <= at <= high]
+    return [one for one in [*inside, axis.label] if one.get_visible() and one.get_text()]
+
+
+def test_convergence_of_searches_without_chains():
+    assert "n effective" in convergence_section({"n_effective": 812.3, "basins": []})
+    assert convergence_section({"basins": []}) == ""
+
+
+def test_the_command_is_remembered():
+    context = main.make_context("uvlens", ["fit", "my model.yaml", "--out", "x"])
+    with context:
+        assert provenance()["command"] == "uvlens fit 'my model.yaml' --out x"
+    assert provenance()["command"] is None
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+def test_it_prints_on_a4(folder, tmp_path):
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    target = tmp_path / "report.pdf"
+    page = (folder / "report.html").resolve().as_uri()
+    command = ["chromium", *options, f"--print-to-pdf={target}", page]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    content = target.read_bytes()
+    boxes = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox \[([^]]*)\]", content)}
+    # A4 is 595.3 x 841.9 points
+    assert boxes and all(abs(box[2] - 595.3) < 1.5 and abs(box[3] - 841.9) < 1.5 for box in boxes)
