@@ -1,5 +1,6 @@
 """The code blocks of README.md and docs/, and what they take for granted."""
 
+import ast
 import dataclasses
 import importlib.util
 import re
@@ -162,3 +163,25 @@ def model_content(value):
     if key == "noise":
         return base | {"data": {"file": "image.fits", "psf": "psf.fits"} | value}
     return None
+
+
+def messages():
+    """What troubleshooting.md quotes: the first column of its tables that is code."""
+    return re.findall(r"^\| `(.+?)` \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+
+
+def texts_of_the_package():
+    """A pattern for every text of some length in the source, anything in the place of what is filled in."""
+    found = set()
+    for path in (ROOT / "uvlens").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            written = "".join(one.value for one in parts if _is_text(one))
+            if len(written) >= 12 and all(isinstance(one, ast.FormattedValue) or _is_text(one) for one in parts):
+                pieces = (re.escape(one.value.replace("`", "")) if _is_text(one) else ".*" for one in parts)
+                found.add("".join(pieces))
+    return found
+
+
+def _is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

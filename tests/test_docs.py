@@ -225,3 +225,11 @@ def test_reference_has_every_public_name():
 def test_every_page_is_in_the_table_of_contents():
     listed = set(re.findall(r"^(\w+)$", (pages.ROOT / "docs" / "index.md").read_text(), re.M))
     assert {page.stem for page in pages.PAGES} - {"README", "index"} <= listed
+
+
+def test_messages_are_those_of_the_package():
+    """Those that troubleshooting.md quotes are texts of the source, filled in (without the name of a file, or with)."""
+    patterns = pages.texts_of_the_package()
+    for message in pages.messages():
+        ways = {message, message.partition(": ")[2]}
+        assert any(re.fullmatch(one, told) for one in patterns for told in ways), message
