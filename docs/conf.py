@@ -1,4 +1,4 @@
-"""Settings of Sphinx: Markdown pages through MyST, docstrings of the package, formulas as MathML, nothing from a network."""
+"""Settings of Sphinx: Markdown pages through MyST, docstrings of the package, formulas as MathML, no network."""
 
 import sys
 from pathlib import Path

@@ -75,7 +75,10 @@ simple_source = uvl.PixelSource(uvl.RectangularMesh(8, 8, extent=0.5), uvl.Gradi
 
 SMALLER = {
     "calibration.md": [("range(100)", "range(1)"), ("sbc.Refit(model)", "sbc.Refit(model, 10, 24)")],
-    "pipelines.md": [("RectangularMesh(30, 30", "RectangularMesh(8, 8"), ('"nuts", seed=2, options={"n_draws": 500}', '"optimize"')],
+    "pipelines.md": [
+        ("RectangularMesh(30, 30", "RectangularMesh(8, 8"),
+        ('"nuts", seed=2, options={"n_draws": 500}', '"optimize"'),
+    ],
     "README.md": [("RectangularMesh(30, 30", "RectangularMesh(8, 8"), ("radius=2.0", "radius=1.5")],
     "sources.md": [("AdaptiveMesh(30, 30", "AdaptiveMesh(10, 10")],
     "substructure.md": [("position_grid(mask, 15)", "position_grid(mask, 2)"), ("[8.5, 9.0, 9.5, 10.0]", "[9.5]")],

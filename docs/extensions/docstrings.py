@@ -6,7 +6,13 @@ text as it stands: |e|, w_k and f* mean what they say.
 
 import re
 
-SECTIONS = {"Args": "Arguments", "Returns": "Returns", "Raises": "Raises", "Attributes": "Attributes", "Yields": "Yields"}
+SECTIONS = {
+    "Args": "Arguments",
+    "Returns": "Returns",
+    "Raises": "Raises",
+    "Attributes": "Attributes",
+    "Yields": "Yields",
+}
 
 
 def setup(app):
