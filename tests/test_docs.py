@@ -151,8 +151,8 @@ def test_python_runs(name, observed, request, tmp_path, monkeypatch):
         space["one_sky"] = uvl.Model(normal, [uvl.SIE(uvl.Uniform(0.5, 0.7), 0.1)], source, rays=1)
     if "target.npz" in text:
         observed.write("target.npz")
-    if "huge.ms" in text:
-        _measurement_set("huge.ms")
+    for path in re.findall(r'"(\w+\.ms)"', text):
+        _measurement_set(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(pages.GIVEN.get(name, ""), space)
