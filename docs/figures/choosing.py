@@ -35,32 +35,35 @@ def observed():
     return uvl.observe((image, 0.0125), "alma.cycle10.4", **settings)
 
 
-class Inverted:
+class System:
     """The source behind the known lens, by the formulas of docs/theory.md."""
 
-    def __init__(self, data, mask, mesh, strength=STRENGTH, rays=4, positive=False, window=False):
+    def __init__(self, data, mask, mesh, rays=4, window=False):
         self.mask, self.mesh = mask, mesh
         normal = uvl.normal_operator(data, mask, "fft", pixel_window=window)
         x, y = mask.rays(rays)
         beta = [np.asarray(one) for one in LENS.ray_trace(x, y)]
         self.geometry = mesh.geometry(*beta)
-        lensing = self.entries(*beta) * (mask.grid.pixel_area / rays**2)
-        reduction = normal.reduction
-        prior = uvl.Gradient(1.0).prior(mesh, self.geometry, reduction.resolution_area)
-        h = strength * reduction.sum_weight * reduction.resolution_area**2 * np.asarray(prior.dense())
-        w, d = np.asarray(normal.dense()), np.asarray(normal.dirty_image)
-        f, target = lensing.T @ w @ lensing, lensing.T @ d
-        a = f + h
+        self.lensing = self.entries(*beta) * (mask.grid.pixel_area / rays**2)
+        self.null = float(normal.reduction.null_chi_squared)
+        area = normal.reduction.resolution_area
+        prior = uvl.Gradient(1.0).prior(mesh, self.geometry, area)
+        self.unit_prior = normal.reduction.sum_weight * area**2 * np.asarray(prior.dense())
+        self.curvature = self.lensing.T @ np.asarray(normal.dense()) @ self.lensing
+        self.target = self.lensing.T @ np.asarray(normal.dirty_image)
+
+    def solve(self, strength, positive=False):
+        """(s, chi^2, ln E - ln E_null)."""
+        h = strength * self.unit_prior
+        a = self.curvature + h
         if positive:
             factor = np.linalg.cholesky(a).T
-            self.source = scipy.optimize.nnls(factor, np.linalg.solve(factor.T, target))[0]
+            s = scipy.optimize.nnls(factor, np.linalg.solve(factor.T, self.target))[0]
         else:
-            self.source = np.linalg.solve(a, target)
-        s = self.source
-        self.chi_squared = float(reduction.null_chi_squared) + s @ f @ s - 2.0 * s @ target
-        terms = s @ f @ s - 2.0 * s @ target + s @ h @ s + np.linalg.slogdet(a)[1] - np.linalg.slogdet(h)[1]
-        self.log_evidence = -0.5 * terms
-        self.image = mask.to_image(lensing @ s)
+            s = np.linalg.solve(a, self.target)
+        gain = s @ self.curvature @ s - 2.0 * s @ self.target
+        log_det = np.linalg.slogdet(a)[1] - np.linalg.slogdet(h)[1]
+        return s, self.null + gain, -0.5 * (gain + s @ h @ s + log_det)
 
     def entries(self, beta_x, beta_y):
         """Sum of the basis functions over the rays of each row, shape (rows, S)."""
@@ -70,13 +73,14 @@ class Inverted:
         np.add.at(found, (rows, indices), weights)
         return found
 
-    def picture(self, x, y):
+    def picture(self, source, x, y):
         """Brightness on a lattice of positions."""
-        return (self.entries(x.reshape(-1, 1), y.reshape(-1, 1)) @ self.source).reshape(x.shape)
+        return (self.entries(x.reshape(-1, 1), y.reshape(-1, 1)) @ source).reshape(x.shape)
 
-    def residual(self, data):
+    def residual(self, data, source):
         """Visibilities less those of the model."""
-        vis = data.vis - type2(self.image, data.u, data.v, self.mask.grid)
+        image = self.mask.to_image(self.lensing @ source)
+        vis = data.vis - type2(image, data.u, data.v, self.mask.grid)
         return uvl.Visibilities(u=data.u, v=data.v, vis=vis, weight=data.weight)
 
 
@@ -94,7 +98,7 @@ def draw_pixels(data):
     found = {}
     for name, (rays, window) in kinds.items():
         masks = [uvl.Mask.annulus(0.45, 1.65, scale) for scale in scales]
-        found[name] = np.array([Inverted(data, one, mesh, rays=rays, window=window).chi_squared for one in masks])
+        found[name] = np.array([System(data, one, mesh, rays, window).solve(STRENGTH)[1] for one in masks])
         print(name, np.round(found[name], 1), "of", 2 * len(data))
     lowest = min(values.min() for values in found.values())
     figure, ((axes,),) = new_figure(5.2, 3.4, 1, 1)
@@ -115,9 +119,10 @@ def draw_mask(data):
     dirty = make_image(data, GRID)
     pictures = [("dirty image", dirty, None)]
     for radius in (1.0, 1.6):
-        fitted = Inverted(data, uvl.Mask.disc(radius, 0.07), mesh)
-        pictures.append((f'residual, disc of {radius}"', make_image(fitted.residual(data), GRID), radius))
-        print(radius, fitted.chi_squared)
+        system = System(data, uvl.Mask.disc(radius, 0.07), mesh)
+        source, chi_squared, _ = system.solve(STRENGTH)
+        pictures.append((f'residual, disc of {radius}"', make_image(system.residual(data, source), GRID), radius))
+        print(radius, chi_squared)
     for axes, (title, one, radius) in zip(panels, pictures):
         limit = 8.0 if radius else np.abs(dirty.image).max() / dirty.noise
         extent = np.array(GRID.extent)
@@ -144,29 +149,34 @@ def draw_source(data):
     mask = uvl.Mask.annulus(0.45, 1.65, 0.07)
     fixed = {"extent": 0.4, "center": (0.05, 0.08)}
     lattice, coarse = uvl.RectangularMesh(24, 24, **fixed), uvl.RectangularMesh(8, 8, **fixed)
+    adaptive, bilinear = uvl.AdaptiveMesh(16, 16), uvl.RectangularMesh(24, 24, basis="bilinear", **fixed)
+    systems = {mesh: System(data, mask, mesh) for mesh in (lattice, coarse, adaptive, bilinear)}
+    grid = 10.0 ** np.arange(-4.0, 2.1, 0.25)
+    best = grid[np.argmax([systems[lattice].solve(one)[2] for one in grid])]
+    print("strength of the largest evidence", best)
     cases = [
-        ("gradient, strength / 300", lattice, STRENGTH / 300.0, False),
-        (f"strength {STRENGTH}", lattice, STRENGTH, False),
-        ("strength x 300", lattice, STRENGTH * 300.0, False),
-        (f"strength {STRENGTH}, positive", lattice, STRENGTH, True),
-        ("8 x 8 nodes", coarse, STRENGTH, False),
-        ("adaptive 16 x 16", uvl.AdaptiveMesh(16, 16), STRENGTH, False),
-        ("bilinear 24 x 24", uvl.RectangularMesh(24, 24, basis="bilinear", **fixed), STRENGTH, False),
+        ("gradient, strength / 300", lattice, best / 300.0, False),
+        ("best strength", lattice, best, False),
+        ("strength x 300", lattice, best * 300.0, False),
+        ("best strength, positive", lattice, best, True),
+        ("8 x 8 nodes", coarse, best, False),
+        ("adaptive, 16 x 16 nodes", adaptive, best, False),
+        ("bilinear, 24 x 24 nodes", bilinear, best, False),
     ]
     side = np.linspace(-0.4, 0.4, 160)
     x, y = np.meshgrid(side + fixed["center"][0], side + fixed["center"][1])
     figure, panels = new_figure(8.6, 4.7, 2, 4, sharex=True, sharey=True)
     pictures = [("truth", brightness(x, y), None)]
     for name, mesh, strength, positive in cases:
-        found = Inverted(data, mask, mesh, strength, positive=positive)
-        pictures.append((name, found.picture(x, y), found.log_evidence))
-        print(name, found.log_evidence, found.chi_squared)
-    best = max(value for *_, value in pictures if value is not None)
+        source, chi_squared, log_evidence = systems[mesh].solve(strength, positive)
+        pictures.append((name, systems[mesh].picture(source, x, y), log_evidence))
+        print(name, log_evidence, chi_squared)
+    highest = max(value for *_, value in pictures if value is not None)
     top = pictures[0][1].max()
     for axes, (name, values, value) in zip(panels.ravel(), pictures):
         extent = (x.max(), x.min(), y.min(), y.max())
         axes.imshow(values[:, ::-1], origin="lower", extent=extent, cmap="magma", vmin=-0.1 * top, vmax=top)
-        said = "" if value is None else f"\n$\\Delta$ ln E = {value - best:.0f}"
+        said = "" if value is None else f"\n$\\Delta$ ln E = {value - highest:.0f}"
         axes.set_title(name + said, fontsize=8.5)
     for axes in panels[1]:
         axes.set_xlabel("East [arcsec]")
