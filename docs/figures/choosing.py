@@ -29,7 +29,7 @@ def brightness(x, y):
 
 
 def observed():
-    """ALMA configuration 4, beam 0.35"."""
+    """ALMA configuration 4."""
     image = lensed_image(LENS.ray_trace, brightness, uvl.PixelGrid((300, 300), 0.0125))
     settings = {"declination": -30.0, "hour_angle": (-0.3, 0.3), "integration": 240.0, "sigma": 4e-3, "seed": 1}
     return uvl.observe((image, 0.0125), "alma.cycle10.4", **settings)
