@@ -80,7 +80,8 @@ _HOMES = {
     "selfcal": ("calibrate",),
     "simulate": ("observe", "observe_image"),
     "sky": ("Sky",),
-    "substructure": ("SubhaloMaps", "position_grid", "subhalo_scan", "subhalo_sensitivity"),
+    "subhalomaps": ("SubhaloMaps",),
+    "substructure": ("position_grid", "subhalo_scan", "subhalo_sensitivity"),
     "adapt": ("AdaptImage",),
     "jobs": ("fit_many",),
     "light": (
