@@ -1,4 +1,4 @@
-"""A reconstructed source at hand: brightness, pixels that see it, regions, all against sums over the rays themselves."""
+"""A reconstructed source at hand: brightness, pixels that see it, regions, against sums over the rays themselves."""
 
 import numpy as np
 import pytest
