@@ -1,5 +1,7 @@
 """A rotating disc and the cube that is observed of it."""
 
+import itertools
+
 import numpy as np
 import pytest
 import reference
@@ -17,7 +19,7 @@ def test_the_line_has_its_flux():
     edges = np.linspace(-600.0, 600.0, 13)
     total = sum(
         DISC.brightness(*grid.coordinates(), low, high).sum() * grid.pixel_area * (high - low)
-        for low, high in zip(edges[:-1], edges[1:])
+        for low, high in itertools.pairwise(edges)
     )
     assert np.isclose(total, 2.0, rtol=2e-3)
 
