@@ -26,17 +26,65 @@ def test_quickstart():
     subprocess.run([sys.executable, ROOT / "examples" / "quickstart.py"], check=True, capture_output=True)
 
 
+def simulate(name, out, *options):
+    """What a simulator prints."""
+    command = [sys.executable, ROOT / "simulators" / f"{name}.py", "--out", out, *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "options", "longest"),
-    [("alma", ["--configuration", "1", "--hours", "0.05"], 200e3), ("sma", ["--hours", "0.5"], 300e3)],
+    [
+        ("alma", ["--configuration", "compact", "--hours", "0.02", "--channels", "1"], 360e3),
+        ("alma", ["--configuration", "long", "--hours", "0.02", "--channels", "1"], 16e6),
+        ("sma", ["--hours", "0.5"], 300e3),
+        ("vla", ["--hours", "0.1"], 1.3e6),
+    ],
 )
-def test_simulators(name, options, longest, tmp_path):
+def test_simulators_of_visibilities(name, options, longest, tmp_path):
     out = tmp_path / "data.npz"
-    command = [sys.executable, ROOT / "simulators" / f"{name}.py", "--out", out, *options]
-    subprocess.run(command, check=True, capture_output=True)
+    printed = simulate(name, out, *options)
     data = uvl.Visibilities.read(out)
-    assert len(data) > 100 and data.uv_distance.max() < longest
+    assert len(data) > 100 and printed.startswith(f"{len(data)} visibilities")
+    assert 0.5 * longest < data.uv_distance.max() < longest
     assert data.phase_center is not None and data.primary_beam_fwhm is not None
+
+
+@pytest.mark.parametrize("name", ["hst", "jwst"])
+def test_simulators_of_images(name, tmp_path):
+    out = tmp_path / "image"
+    printed = simulate(name, out, "--pixels", "40")
+    assert {path.name for path in out.iterdir()} == {"data.fits", "noise.fits", "psf.fits", "truth.json"}
+    data, noise = (fits.getdata(out / f"{kind}.fits") for kind in ("data", "noise"))
+    assert data.shape == noise.shape == (40, 40) and noise.min() > 0.0
+    assert f"highest S/N {(data / noise).max():.0f}" in printed
+
+
+def test_simulator_of_a_cube(tmp_path):
+    """The two sides of the line lie on either side of the middle; its flux is that of the lensed disc."""
+    out = tmp_path / "cube"
+    options = ["--channels", "4", "--hours", "0.02", "--integration", "60", "--configuration", "1", "--tsys", "0.01"]
+    simulate("cube", out, *options, "--pixel-scale", "0.1")
+    line, continuum = (uvl.Visibilities.read(out / f"{name}.npz") for name in ("line", "continuum"))
+    frequency = np.unique(line.frequency)
+    assert len(frequency) == 4 and len(np.unique(continuum.frequency)) == 1
+    short = line.uv_distance < 30e3
+    flux = np.array([line.vis[short & (line.frequency == nu)].real.mean() for nu in frequency])
+    width = 900.0 / 4
+    mu = flux.sum() * width / json.loads((out / "truth.json").read_text())["disc"]["flux"]
+    assert 2.0 < mu < 20.0 and flux.min() > 0.0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "simulators").glob("*.py")), ids=lambda path: path.stem)
+def test_simulators_say_what_they_do(path):
+    """--help of each; nothing is simulated."""
+    import runpy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(path), "--help"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(path), run_name="__main__")
+    assert end.value.code == 0
 
 
 def test_demo_data_and_model_fit_each_other(tmp_path):

@@ -319,7 +319,7 @@ def test_any_other_format_holds_the_weights_that_were_fitted(tmp_path):
     text = MODEL.replace("data: [", "data: [{{file: {file}}}, ").replace("{file}", str(tmp_path / "c.npz"), 1)
     several, _ = fit_folder(tmp_path / "several", tmp_path / "a.npz", text=text)
     done = run("export", several, tmp_path / "d.npz")
-    assert done.exit_code == 2 and "--data says which" in done.stderr
+    assert done.exit_code == 2 and "--data names the file" in done.stderr
     assert run("export", several, tmp_path / "d.npz", "--data", tmp_path / "c.npz").exit_code == 0
 
 

@@ -150,11 +150,15 @@ LONGEST = {
     "sma.compact": 77.0,
     "sma.extended": 226.0,
     "sma.vextended": 508.9,
+    "vla.a": 36.4e3,
+    "vla.b": 11.1e3,
+    "vla.c": 3.4e3,
+    "vla.d": 1.03e3,
 }
-"""Metres: the maximum baselines of the ALMA Cycle 10 proposer's guide and of the SMA's configurations."""
+"""Metres: the maximum baselines of the ALMA Cycle 10 proposer's guide, of the SMA's and the VLA's configurations."""
 
 
-SITES = {"alma": (12.0, 43, -23.029), "aca": (7.0, 10, -23.029), "sma": (6.0, 8, 19.824)}
+SITES = {"alma": (12.0, 43, -23.029), "aca": (7.0, 10, -23.029), "sma": (6.0, 8, 19.824), "vla": (25.0, 27, 34.078721)}
 
 
 @pytest.mark.parametrize("name", Array.available())
@@ -165,7 +169,7 @@ def test_array_tables(name):
     assert len(array) == len(array.pads) == len(set(array.pads)) == antennas
     assert array.latitude == latitude
     np.testing.assert_array_equal(array.diameter, diameter)
-    assert array.baseline_lengths.max() == pytest.approx(LONGEST[name], abs=0.1)
+    assert array.baseline_lengths.max() == pytest.approx(LONGEST[name], rel=0.01 if "vla" in name else 0.0, abs=0.1)
     assert array.baseline_lengths.min() > diameter
     assert f"{antennas} antennas" in repr(array)
 
@@ -174,7 +178,7 @@ def test_every_known_array_is_there():
     assert set(Array.available()) == set(LONGEST)
     assert Array.named("sma_compact").name == "sma.compact"
     with pytest.raises(InputError, match=r"alma\.cycle10\.5.*sma\.compact"):
-        Array.named("vla.a")
+        Array.named("vla.e")
 
 
 def test_own_table(tmp_path):

@@ -136,21 +136,40 @@ def _in_the_source_plane(one, aperture):
     inside = np.hypot(x, y) <= aperture.radius
     area = np.pi * aperture.radius**2 / inside.sum()
     x, y = aperture.center[0] + x[inside], aperture.center[1] + y[inside]
+    seen = sources_seen(one)
+    if not (seen if aperture.source is None else aperture.source in seen):
+        raise InputError(f"aperture {aperture.name}: nothing behind the lens to measure")
+    return source_columns(one, x, y, area, aperture.source)
+
+
+def sources_seen(one):
+    """Numbers of the sources of a Reconstruction."""
+    return {part.block.source for part in one.parts} | {light.of.place for light in one.lights if light.is_lensed}
+
+
+def source_columns(one, x, y, area, source=None):
+    """(area times the sum of the brightness at points for each column (S,), that which is in no column).
+
+    Args:
+        one: Reconstruction.
+        x, y: points in the source plane, shape (M,) [arcsec].
+        area: that each point stands for [arcsec^2].
+        source: number of the source; None: all behind the lens.
+    """
     columns, constant = np.zeros(one.inversion.mapper.n_source), 0.0
-    wanted = [part for part in one.parts if aperture.source in (None, part.block.source)]
-    for part in wanted:
-        indices, weights = part.mesh.interpolation(jnp.asarray(x), jnp.asarray(y), part.geometry)
-        indices, weights = np.asarray(indices).ravel(), np.asarray(weights).ravel()
-        columns[part.columns] += area * np.bincount(indices, weights, minlength=part.mesh.n_source)
-    lights = [light for light in one.lights if light.is_lensed and aperture.source in (None, light.of.place)]
-    for light in lights:
+    for part in one.parts:
+        if source in (None, part.block.source):
+            indices, weights = part.mesh.interpolation(jnp.asarray(x), jnp.asarray(y), part.geometry)
+            indices, weights = np.asarray(indices).ravel(), np.asarray(weights).ravel()
+            columns[part.columns] += area * np.bincount(indices, weights, minlength=part.mesh.n_source)
+    for light in one.lights:
+        if not light.is_lensed or source not in (None, light.of.place):
+            continue
         profile = np.asarray(light.profile.columns(jnp.asarray(x), jnp.asarray(y))).sum(axis=0) * area
         if light.of.first >= 0:
             columns[light.of.first : light.of.stop] += profile
         else:
             constant += float(profile @ light.fluxes)
-    if not wanted and not lights:
-        raise InputError(f"aperture {aperture.name}: nothing behind the lens to measure")
     return columns, constant
 
 

@@ -211,18 +211,24 @@ def casa_script(out):
 
 
 @main.command()
-@click.argument("simulation")
+@click.argument("simulation", required=False)
 @click.option(
     "--out",
     required=True,
     help="File for the visibilities, its name chooses the format; of an image NAME.fits or a folder.",
 )
+@click.option("--from-fit", metavar="FIT_DIR", help="The sky is that of a fit: its source through its lens.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: that of SIMULATION, or 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was simulated as JSON.")
-def simulate(simulation, out, as_json):
-    """Simulate an observation from a YAML file."""
+def simulate(simulation, out, from_fit, seed, as_json):
+    """Simulate an observation from a YAML file.
+
+    With --from-fit, SIMULATION states a new uv coverage and noise, without lens and source; left out, they are those
+    of the data that were fitted.
+    """
     from .commands import run_simulation
 
-    facts = run_simulation(simulation, out)
+    facts = run_simulation(simulation, out, from_fit, seed, _note)
     what = f"{facts['n_visibilities']} visibilities" if "n_visibilities" in facts else f"{facts['n_pixels']} pixels"
     _print_json(facts) if as_json else _note(f"{what} written to {out}")
 

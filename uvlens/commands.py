@@ -34,12 +34,31 @@ def print_facts(facts, indent=""):
             click.echo(f"{indent}{key:<{width}}  {shown}")
 
 
-def run_simulation(path, out):
-    """Simulate the observation (visibilities or an image) of a YAML file and write it; facts of the result."""
+def run_simulation(path, out, from_fit=None, seed=None, note=lambda _: None):
+    """Simulate the observation (visibilities or an image) of a YAML file and write it; facts of the result.
+
+    Args:
+        path: simulation file; None with `from_fit`: the uv coverage of the data that were fitted.
+        out: to write.
+        from_fit: folder of a fit whose sky is observed, or None.
+        seed: of the noise; None: that of the file.
+        note: called with sentences.
+    """
     from .simulate.imagefile import ImageSimulation
     from .simulate.simfile import read_simulation
 
+    if from_fit is not None:
+        from .simulate.fromfit import simulate_fit
+
+        check_writable(out)
+        data, truth = simulate_fit(from_fit, path, seed, note)
+        write(data, out)
+        return {"n_visibilities": len(data), "sensitivity_jy_beam": data.sensitivity, "truth": truth}
+    if path is None:
+        raise InputError("simulate: name a simulation file, or --from-fit DIR")
     simulation = read_simulation(path)
+    if seed is not None:
+        simulation = dataclasses.replace(simulation, settings=simulation.settings | {"seed": seed})
     if isinstance(simulation, ImageSimulation):
         return _run_image_simulation(simulation, out)
     check_writable(out)

@@ -48,7 +48,7 @@ def export(directory, out=None, *, what="model", column=None, data=None, field=N
     if what not in WHAT:
         raise InputError(f"export: what must be model or residual, got {what!r}")
     directory = Path(directory)
-    entries = _entries(directory, data, field)
+    entries = fitted_entries(directory, data, field)
     source = as_path(entries[0].file)
     form = format_of_content(source)
     is_set = form.read is measurement_set.read
@@ -83,8 +83,12 @@ def export(directory, out=None, *, what="model", column=None, data=None, field=N
     return {"output": str(target), "what": what, "columns": columns, "n_visibilities": count, "data": str(source)}
 
 
-def _entries(directory, file, field):
-    """The items of `data:` of the fit that are in one file, that file replaced if another is asked for."""
+def fitted_entries(directory, file=None, field=None, remedy="--data names the file"):
+    """The items of `data:` of the fit that are in one file, that file replaced if another is asked for.
+
+    Raises:
+        InputError: no such folder, images, several files or compressed ones; `remedy` says what helps then.
+    """
     if not (directory / "best_fit.yaml").exists():
         raise InputError(f"{directory}: no best_fit.yaml here; is it the folder of a finished fit?")
     items = load_yaml(directory / "best_fit.yaml").get("data") or []
@@ -101,13 +105,13 @@ def _entries(directory, file, field):
             DataEntry(file, "file", "auto", {}, frozenset())
         ]
     if not entries:
-        raise InputError(f"{directory}/best_fit.yaml: does not say what was fitted; --data names the file")
+        raise InputError(f"{directory}/best_fit.yaml: does not say what was fitted; {remedy}")
     if len({entry.sky for entry in entries}) > 1:
         raise InputError(f"{entries[0].file}: seen as several skies in this fit; export them from files of their own")
     if len({entry.file.resolve() for entry in entries}) > 1:
-        raise InputError(f"{directory}: fitted to {_listed(entries)}; --data says which")
+        raise InputError(f"{directory}: fitted to {_listed(entries)}; {remedy}")
     if format_of_content(as_path(entries[0].file)).name == "compressed":
-        raise InputError(f"{entries[0].file}: compressed; --data names the file it was made from")
+        raise InputError(f"{entries[0].file}: compressed; {remedy}")
     if field is not None:
         return [dataclasses.replace(entries[0], options=entries[0].options | {"field": field})]
     return entries

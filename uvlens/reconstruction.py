@@ -168,6 +168,11 @@ class Reconstruction:
         """(d~ - W L s) / sum of weights at the N pixels, primary beams applied, shape (N,)."""
         return (np.asarray(self.normal.dirty_image) - self.response) / self.reduction.sum_weight
 
+    def interpolated(self, part, x, y):
+        """Brightness of a Part at positions of any shape [flux per arcsec^2], 0 beyond its mesh."""
+        indices, weights = part.mesh.interpolation(jnp.asarray(x), jnp.asarray(y), part.geometry)
+        return np.sum(np.asarray(weights) * np.asarray(self.source(part))[np.asarray(indices)], axis=-1)
+
     def picture(self, part, pixels_per_node=4):
         """(brightness, its error, grid) of a Part on a fine grid that covers its mesh [flux per arcsec^2].
 

@@ -321,6 +321,12 @@ class Result:
 
         return source_region(self, sky, share, source)
 
+    def source_plane(self, sky=None, channel=0, source=None):
+        """SourcePlane of the best fit: brightness, pixels and fluxes of regions (see `uvlens.sourcetools`)."""
+        from .sourcetools import source_plane
+
+        return source_plane(self, sky, channel, source)
+
     def lens_priors(self, widen=3.0, floor=0.0):
         """LensPlane with priors about this posterior (see `uvlens.chaining.lens_priors`)."""
         from .chaining import lens_priors

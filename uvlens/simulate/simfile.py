@@ -71,8 +71,7 @@ def parse_simulation(content, folder="."):
         from .imagefile import parse_image_simulation
 
         return parse_image_simulation(root, folder)
-    array = _array(root.require("array"), Path(folder))
-    settings = _settings(root)
+    array, settings = parse_observation(root, folder)
     sky = root.section("sky", {})
     if sky.get("fits") is not None:
         image, truth = read_fits_sky(Path(folder) / sky.text("fits")), {}
@@ -81,6 +80,11 @@ def parse_simulation(content, folder="."):
     sky.finish()
     root.finish()
     return Simulation(image, truth, array, settings)
+
+
+def parse_observation(root, folder="."):
+    """(Array, arguments of `observe`) of the Section of a whole file, whatever the sky."""
+    return _array(root.require("array"), Path(folder)), _settings(root)
 
 
 def _array(value, folder):
