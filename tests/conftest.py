@@ -33,8 +33,10 @@ def assert_same_numbers(one, other, where=""):
         assert one.keys() == other.keys(), where
         for key, value in one.items():
             assert_same_numbers(value, other[key], f"{where}.{key}")
-    else:
+    elif isinstance(one, float):
         assert other == pytest.approx(one, rel=1e-9, abs=1e-12), where
+    else:
+        assert other == one, where
 
 
 @pytest.fixture(scope="session")
