@@ -21,9 +21,43 @@ from uvlens.simulate.simfile import parse_simulation
 ROOT = Path(__file__).parents[1]
 
 
-def test_quickstart():
-    """Ends in its own assertion on theta_E."""
-    subprocess.run([sys.executable, ROOT / "examples" / "quickstart.py"], check=True, capture_output=True)
+def run_example(name, **environment):
+    """It ends in assertions of its own."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True, env=os.environ | environment
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+QUICK = ("quickstart", "sma", "multi_array", "imaging", "joint_alma_hst", "self_calibration", "gpu_batch")
+LONGER = ("cube", "many_lenses")
+REAL = ("spt0346_parametric", "spt0346_pixelised")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_examples(name):
+    run_example(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONGER)
+def test_longer_examples(name):
+    """Above 40 s on two cores; .ci/run runs them."""
+    run_example(name)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", REAL)
+def test_examples_of_real_data(name, data_folder):
+    run_example(name, UVLENS_DATA=os.fspath(data_folder))
+
+
+def test_every_example_is_run():
+    """None is forgotten, and each has cells and ends in an assertion."""
+    files = {path.stem: path.read_text() for path in (ROOT / "examples").glob("*.py")}
+    assert set(files) == {*QUICK, *LONGER, *REAL}
+    for text in files.values():
+        assert text.startswith("# %% [markdown]") and "assert " in text.strip().splitlines()[-1]
 
 
 def simulate(name, out, *options):
@@ -120,11 +154,6 @@ def test_spt0346_is_fitted_by_its_model_file(data_folder, tmp_path, monkeypatch)
     # the published axis ratio's position angle, 70.9 deg East of North, and the shear's
     assert abs(summary["derived"]["lens.mass.0.position_angle"]["median"] - 70.9) < 10.0
     assert abs(summary["derived"]["lens.mass.1.shear_position_angle"]["median"] - 32.1) < 25.0
-
-
-def test_joint_fit_of_two_telescopes():
-    """Ends in its own assertions: errors of the joint fit, and the truth within 4 of them."""
-    subprocess.run([sys.executable, ROOT / "examples" / "joint_alma_hst.py"], check=True, capture_output=True)
 
 
 @pytest.mark.realdata

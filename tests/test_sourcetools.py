@@ -93,8 +93,8 @@ def test_errors_are_those_of_the_source(result, plane):
     from uvlens.quantities import source_samples
 
     settings = result.with_derived(functions={"region": magnification}).derived_settings
-    drawn = source_samples(result.model, result.best_vector[None], 150, np.random.default_rng(0), settings)["region"]
-    assert np.isclose(drawn.std(), measured.magnification_error, rtol=0.25)
+    drawn = source_samples(result.model, result.best_vector[None], 60, np.random.default_rng(1), settings)["region"]
+    assert np.isclose(drawn.std(), measured.magnification_error, rtol=0.35)  # 60 draws
     assert np.isnan(plane.measure(DISC, errors=False).flux_error)
 
 
