@@ -14,7 +14,7 @@ copyright = author
 release = version = uvlens.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "mathml"]
-exclude_patterns = ["development", "extensions", "figures"]
+exclude_patterns = ["development", "extensions", "figures", "static"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 highlight_language = "none"
@@ -24,6 +24,8 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 html_title = f"uvlens {version}"
 html_math_renderer = "mathml"
 html_show_sourcelink = False

@@ -1,6 +1,6 @@
 """Formulas as MathML, which browsers draw themselves: the pages need no script and no network."""
 
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 
 
 def setup(app):
@@ -12,12 +12,12 @@ def setup(app):
 def _inline(writer, node):
     from docutils import nodes
 
-    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    writer.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def _block(writer, node):
     from docutils import nodes
 
-    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>\n')
+    writer.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>\n')
     raise nodes.SkipNode
