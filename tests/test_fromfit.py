@@ -54,12 +54,12 @@ def test_visibilities_are_the_direct_sum_of_the_image(fit):
     model, _ = load_best_model(fit)
     found = model.inversions(np.zeros(0))
     mask, image = best_image(fit)
-    assert image[mask.x > 0.0].sum() > 3.0 * image[mask.x < 0.0].sum()  # off centre, to the East
+    assert image @ mask.x > 0.05 * image.sum()  # off centre, to the East
     data = observation(primary_beam=None)
     expected = reference.fourier_matrix(data.u, data.v, mask.x, mask.y) @ image
     exact = resimulate(found, data, seed=1, add_noise=False)
     assert np.abs(exact.vis - expected).max() < 1e-6 * np.abs(expected).max()
-    assert np.abs(exact.vis - expected.conj()).max() > 0.1 * np.abs(expected).max()
+    assert np.abs(exact.vis - expected.conj()).max() > 0.05 * np.abs(expected).max()
     left = (resimulate(found, data, seed=1).vis - exact.vis) * np.sqrt(data.weight)
     parts = np.concatenate([left.real, left.imag])
     assert abs(parts.std() - 1.0) < 5.0 / np.sqrt(2.0 * len(parts)) and abs(parts.mean()) < 5.0 / np.sqrt(len(parts))
