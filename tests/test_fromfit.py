@@ -97,12 +97,14 @@ def test_the_model_is_traced_anew_on_finer_pixels(fit):
     data = observation(primary_beam=None)
     fine = resimulate(found, data, seed=1, lenses=lenses, pixel_scale=0.03, add_noise=False)
     (one,) = found
-    x, y = (axis.ravel() for axis in one.mask.rays(6))
+    x, y = (axis.ravel() for axis in one.mask.rays(12))
     bright = one.interpolated(one.parts[0], *(np.asarray(beta) for beta in lenses[0].ray_trace(x, y)))
-    expected = reference.fourier_matrix(data.u, data.v, x, y) @ bright * one.mask.grid.pixel_area / 36
+    expected = reference.fourier_matrix(data.u, data.v, x, y) @ bright * one.mask.grid.pixel_area / 144
     assert np.abs(fine.vis - expected).max() < 5e-3 * np.abs(expected).max()
     image, mask = sky_on(one, lenses, 0.03)
-    assert mask.grid.pixel_scale == 0.03 and np.isclose(image.sum(), np.asarray(one.image).sum(), rtol=0.02)
+    assert np.isclose(mask.grid.pixel_scale, 0.07 / 3) and np.isclose(
+        image.sum(), np.asarray(one.image).sum(), rtol=0.02
+    )
 
 
 def test_mistakes_are_one_line(fit, tmp_path):
