@@ -91,7 +91,7 @@ def test_without_a_file_the_coverage_is_that_of_the_data(fit):
 
 
 def test_the_model_is_traced_anew_on_finer_pixels(fit):
-    """Against a sum over rays: the source of the mesh at every traced ray, no pixels at all."""
+    """Against a sum over the same rays as points; pixels of 0.023" are points to (pi u dx)^2 / 6 at the longest, 4 %."""
     model, _ = load_best_model(fit)
     found, lenses = model.inversions(np.zeros(0)), model.lenses(np.zeros(0))
     data = observation(primary_beam=None)
@@ -100,7 +100,8 @@ def test_the_model_is_traced_anew_on_finer_pixels(fit):
     x, y = (axis.ravel() for axis in one.mask.rays(12))
     bright = one.interpolated(one.parts[0], *(np.asarray(beta) for beta in lenses[0].ray_trace(x, y)))
     expected = reference.fourier_matrix(data.u, data.v, x, y) @ bright * one.mask.grid.pixel_area / 144
-    assert np.abs(fine.vis - expected).max() < 5e-3 * np.abs(expected).max()
+    # of which the window of a pixel takes out all but the structure within it
+    assert np.abs(fine.vis - expected).max() < 1e-2 * np.abs(expected).max()
     image, mask = sky_on(one, lenses, 0.03)
     assert np.isclose(mask.grid.pixel_scale, 0.07 / 3) and np.isclose(
         image.sum(), np.asarray(one.image).sum(), rtol=0.02
