@@ -91,7 +91,7 @@ def test_without_a_file_the_coverage_is_that_of_the_data(fit):
 
 
 def test_the_model_is_traced_anew_on_finer_pixels(fit):
-    """Against a sum over the same rays as points; pixels of 0.023" are points to (pi u dx)^2 / 6 at the longest, 4 %."""
+    """Against a sum over the same rays as points; pixels of 0.023" lose (pi u dx)^2 / 6, 4 % at most."""
     model, _ = load_best_model(fit)
     found, lenses = model.inversions(np.zeros(0)), model.lenses(np.zeros(0))
     data = observation(primary_beam=None)
