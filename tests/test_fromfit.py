@@ -54,12 +54,12 @@ def test_visibilities_are_the_direct_sum_of_the_image(fit):
     model, _ = load_best_model(fit)
     found = model.inversions(np.zeros(0))
     mask, image = best_image(fit)
-    assert image[mask.x > 0.0].sum() > 3.0 * image[mask.x < 0.0].sum()  # off centre, to the East
+    assert image @ mask.x > 0.05 * image.sum()  # off centre, to the East
     data = observation(primary_beam=None)
     expected = reference.fourier_matrix(data.u, data.v, mask.x, mask.y) @ image
     exact = resimulate(found, data, seed=1, add_noise=False)
     assert np.abs(exact.vis - expected).max() < 1e-6 * np.abs(expected).max()
-    assert np.abs(exact.vis - expected.conj()).max() > 0.1 * np.abs(expected).max()
+    assert np.abs(exact.vis - expected.conj()).max() > 0.05 * np.abs(expected).max()
     left = (resimulate(found, data, seed=1).vis - exact.vis) * np.sqrt(data.weight)
     parts = np.concatenate([left.real, left.imag])
     assert abs(parts.std() - 1.0) < 5.0 / np.sqrt(2.0 * len(parts)) and abs(parts.mean()) < 5.0 / np.sqrt(len(parts))
@@ -91,18 +91,21 @@ def test_without_a_file_the_coverage_is_that_of_the_data(fit):
 
 
 def test_the_model_is_traced_anew_on_finer_pixels(fit):
-    """Against a sum over rays: the source of the mesh at every traced ray, no pixels at all."""
+    """Against a sum over the same rays as points; pixels of 0.023" lose (pi u dx)^2 / 6, 4 % at most."""
     model, _ = load_best_model(fit)
     found, lenses = model.inversions(np.zeros(0)), model.lenses(np.zeros(0))
     data = observation(primary_beam=None)
     fine = resimulate(found, data, seed=1, lenses=lenses, pixel_scale=0.03, add_noise=False)
     (one,) = found
-    x, y = (axis.ravel() for axis in one.mask.rays(6))
+    x, y = (axis.ravel() for axis in one.mask.rays(12))
     bright = one.interpolated(one.parts[0], *(np.asarray(beta) for beta in lenses[0].ray_trace(x, y)))
-    expected = reference.fourier_matrix(data.u, data.v, x, y) @ bright * one.mask.grid.pixel_area / 36
-    assert np.abs(fine.vis - expected).max() < 5e-3 * np.abs(expected).max()
+    expected = reference.fourier_matrix(data.u, data.v, x, y) @ bright * one.mask.grid.pixel_area / 144
+    # of which the window of a pixel takes out all but the structure within it
+    assert np.abs(fine.vis - expected).max() < 1e-2 * np.abs(expected).max()
     image, mask = sky_on(one, lenses, 0.03)
-    assert mask.grid.pixel_scale == 0.03 and np.isclose(image.sum(), np.asarray(one.image).sum(), rtol=0.02)
+    assert np.isclose(mask.grid.pixel_scale, 0.07 / 3) and np.isclose(
+        image.sum(), np.asarray(one.image).sum(), rtol=0.02
+    )
 
 
 def test_mistakes_are_one_line(fit, tmp_path):

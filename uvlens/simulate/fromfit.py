@@ -7,7 +7,7 @@ no `source`:
 array: alma.cycle10.6
 hour_angle: [-1.0, 1.0]
 noise: {tsys: 120}
-sky: {name: band7, pixel_scale: 0.02}     # both optional: which sky of several; pixels in which it is traced anew
+sky: {name: band7, pixel_scale: 0.02}     # both optional: which sky of several; pixels cut to trace it anew
 
 and the phase centre that of the fit unless it is stated. Without one they are those of the data that were fitted.
 """
@@ -25,7 +25,6 @@ from ..grid import MAXIMUM_SIDE, Mask, PixelGrid
 from ..labels import by_sky
 from ..light import PointSource
 from ..prediction import predict_reconstructed, visibilities_of_image
-from ..shapes import Pixels
 from ..sourcetools import SourcePlane
 
 _EMPTY = (np.zeros((1, 1)), 1.0)
@@ -100,22 +99,24 @@ def resimulate(found, data, *, seed, sky=None, lenses=None, pixel_scale=None, ad
 def sky_on(one, lenses, pixel_scale, rays=4):
     """(image of the N' pixels [Jy/pixel], Mask): the model of a Reconstruction traced anew within its mask.
 
+    The pixels of the fit are cut in equal squares of at most `pixel_scale`.
+
     Args:
         one: Reconstruction.
         lenses: [Lens] of each source.
         pixel_scale: arcsec.
-        rays: a side of a pixel.
+        rays: a side of a square.
+
+    Raises:
+        InputError: more pixels than a grid may have.
     """
     old = one.mask.grid
-    sides = [int(np.ceil(n * old.pixel_scale / pixel_scale - 1e-9)) for n in old.shape]
-    if max(sides) > MAXIMUM_SIDE:
+    cut = max(1, int(np.ceil(old.pixel_scale / pixel_scale - 1e-9)))
+    if max(old.shape) * cut > MAXIMUM_SIDE:
         raise InputError(f"sky.pixel_scale {pixel_scale:.3g}: more than {MAXIMUM_SIDE} pixels a side")
-    grid, inside = PixelGrid((sides[0], sides[1]), pixel_scale, old.center), Pixels(one.mask)
-    whole = Mask(grid, np.ones(grid.shape, bool))
-    x, y = whole.rays(rays)
-    kept = inside.contains(x, y)
-    seen = kept.any(axis=1)
-    mask, x, y, kept = Mask(grid, seen.reshape(grid.shape)), x[seen], y[seen], kept[seen]
+    grid = PixelGrid((old.shape[0] * cut, old.shape[1] * cut), old.pixel_scale / cut, old.center)
+    mask = Mask(grid, np.kron(one.mask.kept, np.ones((cut, cut), bool)))
+    x, y = mask.rays(rays)
     total = np.zeros(x.shape)
     for number in one.of_sky.sources:
         plane = SourcePlane(one, lenses[number], number)
@@ -123,7 +124,7 @@ def sky_on(one, lenses, pixel_scale, rays=4):
     for light in one.lights:
         if not light.is_lensed:
             total += light.brightness(*_in_front(lenses[0], light, x, y))
-    return (total * kept).mean(axis=1) * grid.pixel_area, mask
+    return total.mean(axis=1) * grid.pixel_area, mask
 
 
 def _in_front(lens, light, x, y):
