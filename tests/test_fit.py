@@ -68,6 +68,7 @@ def test_nuts_and_laplace_agree(nuts, model):
     assert laplace.best_log_likelihood > result.log_likelihood.max() - 1.0
 
 
+@pytest.mark.slow
 def test_nautilus_agrees_with_nuts_and_resumes(nuts, model, tmp_path):
     options = {"seed": 1, "n_live": 150, "n_effective": 300}
     first = uvl.fit(model, method="nautilus", directory=tmp_path, **options)

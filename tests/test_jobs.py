@@ -171,6 +171,7 @@ def test_bad_input_gets_one_line(tmp_path, arguments, words):
     assert result.exit_code == 2 and words in result.stderr.splitlines()[-1] and "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_what_is_skipped_failed_and_finished(tmp_path, monkeypatch):
     """Two fits and a model file with a mistake in this process, then --resume: only the failed one is tried again."""
     folder = write_models(tmp_path / "models", 2, draws=20)

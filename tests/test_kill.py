@@ -54,9 +54,8 @@ def command(folder, method, out, *more):
     return [sys.executable, "-m", "uvlens.cli", "fit", str(file), "--out", str(out), *more]
 
 
-@pytest.mark.parametrize(
-    "method", [name if name == "auto" else pytest.param(name, marks=pytest.mark.slow) for name in SEARCHES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", SEARCHES)
 def test_a_killed_search_gives_the_same_posterior(folder, method):
     """SIGKILL in the middle, --resume, against a run that was left alone."""
     out, whole = folder / f"{method}.killed", folder / f"{method}.whole"

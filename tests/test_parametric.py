@@ -259,6 +259,7 @@ seed: 3
 """
 
 
+@pytest.mark.slow
 def test_a_file_with_planes_and_two_sources_simulates_fits_and_reports(tmp_path):
     """truth -> visibilities -> parametric fit with a flux, a mass and Om0 free -> report from its folder."""
     import json

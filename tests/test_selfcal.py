@@ -372,6 +372,7 @@ def test_a_model_file_with_nuisances(tmp_path, monkeypatch, thorough):
     assert np.sum(left.weight * np.abs(left.vis) ** 2) == pytest.approx(facts["chi_squared"], rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_pipeline_with_nuisances(tmp_path, monkeypatch):
     """Both stages have a loop of their own; a finished run is resumed without a search."""

@@ -132,6 +132,7 @@ def test_channels_of_a_cube_share_the_curvature_matrix(cube):
     assert abs(facts["terms"]["chi_squared"] - (facts["n_real_data"] - gamma)) < 4 * np.sqrt(2 * facts["n_real_data"])
 
 
+@pytest.mark.slow
 def test_a_disc_rotates_in_the_reconstructed_cube(cube):
     """The fit's source.fits: velocity gradient and its direction, from the first moments of the channels."""
     folder, content = cube

@@ -114,6 +114,7 @@ def test_beams_of_their_own_keep_their_terms():
     assert np.allclose(spectral.merged(0.7, derivative=True)[1], (up - down) / (2 * step), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_index_is_found(tmp_path):
     observed(1.4, n=1500, snr=4.0).write(tmp_path / "data.npz")
     content = {
