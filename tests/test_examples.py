@@ -29,8 +29,8 @@ def run_example(name, **environment):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-QUICK = ("quickstart", "sma", "multi_array", "imaging", "joint_alma_hst", "self_calibration", "gpu_batch")
-LONGER = ("cube", "many_lenses")
+QUICK = ("quickstart", "sma", "multi_array", "joint_alma_hst", "self_calibration", "gpu_batch")
+LONGER = ("imaging", "cube", "many_lenses")
 REAL = ("spt0346_parametric", "spt0346_pixelised")
 
 
