@@ -44,7 +44,7 @@ print(f"{len(vectors)} likelihoods with gradients, the compilation included: {ti
 # One by one they are the same, and the best of the batch is near the truth.
 
 # %%
-one = jax.jit(model.log_likelihood)
+one = jax.jit(lambda vector: model.log_likelihood(vector))
 assert np.allclose([float(one(vector)) for vector in vectors], values, rtol=1e-9)
 assert np.isfinite(gradients).all() and gradients.shape == vectors.shape
 best = dict(zip(model.parameters.paths, vectors[np.argmax(values)]))

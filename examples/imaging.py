@@ -1,7 +1,7 @@
 # %% [markdown]
 # # An image alone: lens light, source and PSF
 # The same inversion as for visibilities with the PSF in the place of the beam: the light of the lens galaxy as a
-# mixture of Gaussians whose fluxes are solved for, a pixelised source behind it. Under a minute on two cores.
+# mixture of Gaussians whose fluxes are solved for, a pixelised source behind it. About a minute on two cores.
 
 # %%
 import numpy as np
