@@ -42,7 +42,7 @@ def test_examples(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONGER)
 def test_longer_examples(name):
-    """Up to two minutes on two cores each; .ci/run runs them."""
+    """Up to two minutes on two cores each."""
     run_example(name)
 
 
