@@ -65,6 +65,7 @@ sersic = uvl.Sersic("linear", R_sersic=uvl.LogUniform(0.05, 0.5), n_sersic=1.0, 
 mask = uvl.Mask.disc(0.5, 0.1)
 lens = uvl.LensPlane([uvl.SIE(0.6, 0.1, 0.0)])
 """,
+    "results.md": "result = fitted.result",
     "sources.md": """
 normal, lens = uvl.normal_operator(observed, uvl.Mask.annulus(0.3, 1.3, 0.1)), fitted.lens
 simple_source = uvl.PixelSource(uvl.RectangularMesh(8, 8, extent=0.5), uvl.Gradient(1.0))

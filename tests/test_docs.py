@@ -23,6 +23,7 @@ from uvlens.modelfile import ModelFile
 from uvlens.parse_priors import parse_parameter
 from uvlens.pipelinefile import parse_pipeline
 from uvlens.results import Result
+from uvlens.simulate.simfile import parse_simulation
 
 PYTHON, YAML, SHELL = (pages.blocks(language) for language in ("python", "yaml", "sh"))
 
@@ -173,7 +174,11 @@ def test_model_files_are_read(name, tmp_path):
     for block in YAML[name]:
         for value in pages.documents(block, tmp_path):
             content = pages.model_content(value)
-            if content is None:
+            if "array" in value:
+                truth = {"phase_center": {"ra": "10:00:00", "dec": "-30:00:00"}} | {"lens": pages.ELIDED["lens"]}
+                light = {"light": [{"profile": "Gaussian", "flux": 1.0, "sigma": 0.1}]}
+                parse_simulation(truth | {"source": light} | value, tmp_path)
+            elif content is None:
                 for key, one in value.items():
                     parse_parameter(one, key)
             elif "pipeline" in content:

@@ -17,9 +17,9 @@ from uvlens.cli import main
 from uvlens.inferencedata import prior_draws
 from uvlens.lens import Lens
 from uvlens.plot_posterior import plot_corner
-from uvlens.provenance import provenance
+from uvlens.provenance import as_command, provenance
 from uvlens.reportfacts import convergence_section
-from uvlens.reporttable import latex_value, short_names, unit_of
+from uvlens.reporttable import latex_value, parameter_table, short_names, unit_of
 from uvlens.residualstatistics import residual_statistics, whitened_residuals
 
 PATHS = ("lens.mass.0.theta_E", "lens.mass.0.e1", "source.pixels.regularization.strength")
@@ -92,6 +92,24 @@ def test_numbers_are_written_to_two_digits_of_their_errors():
     assert unit_of("lens.mass.0.theta_E") == "arcsec"
 
 
+def test_the_page_has_numbers_with_their_powers_and_no_errors_of_constants():
+    mass = {"median": 2.345e11, "q16": 2.335e11, "q84": 2.357e11, "std": 1.1e9, "map": 2.3451e11}
+    scale = {"median": 6.0256, "q16": 6.0256, "q84": 6.0256, "std": 0.0, "map": 6.0256}
+    rows = parameter_table({"lens.einstein_mass": mass, "source.kpc_per_arcsec": scale}, {}).split("<tr>")[2:]
+    cells = [re.findall(r"<td>([^<]*)</td>", row) for row in rows]
+    assert cells[0][1:5] == ["2.345e+11", "0.010e+11", "0.012e+11", "2.345e+11"]
+    assert cells[1][1:5] == ["6.0256", "", "", "6.0256"]
+
+
+def test_what_the_checks_of_the_model_say_comes_first(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "fit")
+    for adequate, kind in ((False, "<li>"), (True, "<p>")):
+        (tmp_path / "fit" / "adequacy.json").write_text(json.dumps({"adequate": adequate}))
+        (tmp_path / "fit" / "adequacy.txt").write_text("The model is so.\n")
+        text = uvl.write_report(tmp_path / "fit").read_text()
+        assert f"{kind}The model is so.<" in text.split("<h2>Data</h2>")[0]
+
+
 def test_names_that_are_alike_say_what_they_belong_to():
     paths = ["lens.mass.0.center_x", "source.light.0.center_x", "lens.mass.1.gamma1"]
     assert short_names(paths) == ["$x$ lens", "$x$ source light", "$\\gamma_1$ (1)"]
@@ -150,8 +168,9 @@ def test_twelve_parameters_do_not_overlap_in_the_corner():
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     labels = [one for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for one in shown_labels(axis)]
+    labels += [axes.title for axes in figure.axes if axes.title.get_text()]
     boxes = [one.get_window_extent(renderer).padded(-1.0) for one in labels]
-    assert len(boxes) > 60 and not overlaps(boxes)
+    assert len(boxes) > 72 and not overlaps(boxes)
     page = figure.bbox
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
 
@@ -174,6 +193,10 @@ def test_the_command_is_remembered():
     with context:
         assert provenance()["command"] == "uvlens fit 'my model.yaml' --out x"
     assert provenance()["command"] is None
+    with as_command("uvlens fit models --jobs 2"):
+        assert provenance()["command"] == "uvlens fit models --jobs 2"
+    with as_command(None):
+        assert provenance()["command"] is None
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")

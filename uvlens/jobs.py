@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
+from .provenance import as_command, command_line
 
 _NOT_INSTALLED = "fits on several workers need dask.distributed: pip install 'uvlens[dask]'"
 LOG = "job.log"
@@ -80,7 +81,7 @@ def fit_many(files, out, jobs=2, *, resume=False, scheduler=None, workers=None, 
     done = len(found) - len(todo)
     if todo:
         with _cluster(scheduler, min(jobs, len(todo))) as client:
-            for job, outcome in _run(client, todo, jobs, fit_one, workers, scheduler is None):
+            for job, outcome in _run(client, todo, jobs, fit_one, workers, scheduler is None, command_line()):
                 done += 1
                 rows[job.name] = _row(job, **outcome)
                 _save(out, rows)
@@ -123,10 +124,11 @@ def find_jobs(files, out):
     return jobs
 
 
-def fit_one(job, workers=None, owns_process=False):
+def fit_one(job, workers=None, owns_process=False, command=None):
     """Fit a Job on this worker, from its checkpoints if there are any; its outcome as a dict, never an exception.
 
-    In a process of our own all that libraries print as errors goes to the log of the job, from here on.
+    In a process of our own all that libraries print as errors goes to the log of the job, from here on. `command` is what
+    the provenance of the result says it was started by.
     """
     started = time.perf_counter()
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +148,8 @@ def fit_one(job, workers=None, owns_process=False):
             from .commands import fit_model
 
             stamp = _stamp(job)
-            fit_model(job.file, job.folder, True, say, workers, progress_to=log)
+            with as_command(command):
+                fit_model(job.file, job.folder, True, say, workers, progress_to=log)
             save_json(job.folder / _FINISHED, {"stamp": stamp})
         except InputError as exception:
             error = " ".join(str(exception).split())

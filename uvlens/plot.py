@@ -14,6 +14,8 @@ from .products import all_cells, model_cells, signal_to_noise
 
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 DATA_COLOR, MODEL_COLOR = "#1f4e79", "#c8553d"
+_OUTSIDE = "0.35"
+"""Grey of what is not fitted: white lettering is legible on it."""
 
 
 def new_figure(width, height, layout="constrained", dpi=130):
@@ -32,6 +34,7 @@ def figure_of(columns, rows=1, width=3.9, height=3.6):
 def show_image(axes, image, grid, title, unit, *, limits=None, cmap=SEQUENTIAL):
     """Draw an image [row North, column East] with East to the left and a colour bar."""
     west, east, south, north = grid.extent
+    axes.set_facecolor(_OUTSIDE)
     low, high = limits if limits is not None else (np.nanmin(image), np.nanmax(image))
     drawn = axes.imshow(
         image,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .plot import DATA_COLOR, MODEL_COLOR, figure_of, new_figure
+from .reporttable import latex_value
 
 _MANY = 6
 """Parameters beyond which the panels of a corner plot get smaller and their ticks fewer."""
@@ -11,13 +12,13 @@ _TICKS_AT = 2.2
 
 
 def plot_corner(samples, names, truth=None):
-    """Corner plot of posterior samples, shape (M, n)."""
+    """Corner plot of posterior samples, shape (M, n), medians and 16 to 84 % ranges over the panels of the diagonal."""
     import corner
 
     n = len(names)
     many = n > _MANY
-    margin = 1.2 if many else 0.95
-    side = (1.25 if many else 1.9) * n + margin + 0.15
+    margin, edge = 1.2 if many else 0.95, 0.33
+    side = (1.25 if many else 1.9) * n + margin + edge
     figure = new_figure(side, side, layout=None, dpi=min(130.0, 1700.0 / side))
     spread = samples.std(axis=0)
     ranges = [
@@ -41,11 +42,16 @@ def plot_corner(samples, names, truth=None):
         labelpad=0.22 if many else 0.04,
         max_n_ticks=2 if many else 3,
     )
-    figure.subplots_adjust(margin / side, margin / side, 1.0 - 0.15 / side, 1.0 - 0.15 / side)
+    figure.subplots_adjust(margin / side, margin / side, 1.0 - edge / side, 1.0 - edge / side)
     for axis in figure.axes:
         axis.tick_params(labelsize=9 if many else 8)
+    panels = np.array(figure.axes).reshape(n, n)
+    for panel, values in zip(panels.diagonal(), samples.T, strict=True):
+        low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
+        text = latex_value({"q16": low, "median": median, "q84": high})
+        panel.set_title(text, fontsize=8.5 if many else 10, pad=5.0)
     if many:
-        _two_ticks(np.array(figure.axes).reshape(n, n), samples.mean(axis=0), spread)
+        _two_ticks(panels, samples.mean(axis=0), spread)
     return figure
 
 

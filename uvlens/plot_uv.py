@@ -40,7 +40,7 @@ def plot_uv_distance(one, bins=_BINS):
     columns = [np.array(column) for column in zip(*rows)]
     power, scatter, model_power, real, imaginary, error, mean, model_mean = columns
     middle = np.array(middle)
-    figure = new_figure(8.6, 7.0)
+    figure = new_figure(10.0, 7.6)
     top, between, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
     amplitude = np.sqrt(np.maximum(power, 0.0))
     amplitude_error = scatter / (2.0 * np.maximum(amplitude, np.sqrt(scatter)))

@@ -23,6 +23,20 @@ def command_line():
     return None if context is None else context.meta.get(COMMAND_LINE)
 
 
+@contextlib.contextmanager
+def as_command(text):
+    """Inside it results say that this command made them: of processes that the command line started; None: as before."""
+    import click
+
+    if text is None:
+        yield
+        return
+    context = click.Context(click.Command("uvlens"))
+    context.meta[COMMAND_LINE] = text
+    with context:
+        yield
+
+
 def versions():
     """Versions of uvlens, Python and the packages that numbers depend on, by name."""
     import importlib.metadata

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 
 from . import __version__
 from .nuisancepage import nuisance_page
@@ -23,7 +24,8 @@ img{max-width:100%;height:auto}figure{margin:1rem 0}
 figcaption{font-size:.85rem;color:#5b6b7a}.warn{background:#fff6e0;border-left:4px solid #d9a400;padding:.5rem 1rem}
 pre{font-size:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.6rem}
 summary{cursor:pointer;color:#1f4e79}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.3rem 1.2rem;font-size:.9rem}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.3rem 1.2rem;font-size:.9rem;
+margin-bottom:.9rem}
 .facts b{display:block;font-size:1.05rem;overflow-wrap:anywhere}
 @page{size:A4;margin:14mm}
 @media print{body{max-width:none;margin:0;padding:0;font-size:10pt}h2,h3{break-after:avoid}
@@ -50,7 +52,7 @@ def report_page(directory, summary, figures, sections, truth):
     best = html.escape((directory / "best_fit.yaml").read_text())
     posterior = "".join(pictures.get(key, "") for key in ("corner", "prior", "traces"))
     parts = [
-        f"<h2>Summary</h2><div class='facts'>{_facts(summary)}</div>{_remarks(summary)}",
+        f"<h2>Summary</h2><div class='facts'>{_facts(summary)}</div>{_remarks(summary, _adequacy(directory))}",
         *stages_section(summary.get("stages", [])),
         sections["data"],
         *sky_sections(pictures),
@@ -91,10 +93,22 @@ def _facts(s):
     return "".join(f"<div>{html.escape(key)}<b>{html.escape(value)}</b></div>" for key, value in facts.items())
 
 
-def _remarks(summary):
-    warnings = "".join(f"<li>{html.escape(text)}</li>" for text in summary["warnings"])
+def _adequacy(directory):
+    """What the posterior predictive checks left in the folder, in one sentence; None without them."""
+    texts = [directory / f"adequacy.{kind}" for kind in ("json", "txt")]
+    if not all(text.exists() for text in texts):
+        return None
+    return json.loads(texts[0].read_text())["adequate"], texts[1].read_text().strip()
+
+
+def _remarks(summary, adequacy):
+    warnings, notes = [*summary["warnings"]], [*summary["notes"]]
+    if adequacy is not None:
+        adequate, sentence = adequacy
+        (notes if adequate else warnings).insert(0, sentence)
+    warnings = "".join(f"<li>{html.escape(text)}</li>" for text in warnings)
     block = f'<div class="warn"><ul>{warnings}</ul></div>' if warnings else ""
-    return block + "".join(f"<p>{html.escape(text)}</p>" for text in summary["notes"])
+    return block + "".join(f"<p>{html.escape(text)}</p>" for text in notes)
 
 
 def _copies(summary):

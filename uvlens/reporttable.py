@@ -93,13 +93,14 @@ def parameter_table(values, truth):
     for path, s in values.items():
         if s["median"] is None:
             continue
-        digits = _digits(_error(s))
-        cells = [s["median"], s["median"] - s["q16"], s["q84"] - s["median"], s["map"]]
-        text = "".join(f"<td>{_number(value, digits)}</td>" for value in cells)
+        power, digits = _power(s), _digits(_error(s) / 10.0 ** _power(s))
+        errors = [s["median"] - s["q16"], s["q84"] - s["median"]] if _error(s) else [None, None]
+        values = [s["median"], *errors, s["map"]]
+        text = "".join(f"<td>{_scaled(value, power, digits)}</td>" for value in values)
         if truth:
             known = truth.get(path)
             off = None if known is None or not s["std"] else (s["median"] - known) / s["std"]
-            text += f"<td>{'' if known is None else _number(known, digits)}</td>"
+            text += f"<td>{_scaled(known, power, digits)}</td>"
             text += f"<td>{'' if off is None else f'{off:+.1f}'}</td>"
         rows.append(f"<tr><td>{html.escape(path)}</td>{text}<td>{html.escape(unit_of(path))}</td></tr>")
     return f"<table>{head}{''.join(rows)}</table>"
@@ -129,8 +130,7 @@ def latex_table(summary):
 def latex_value(s):
     """$0.901^{+0.012}_{-0.011}$ of statistics, a power of ten outside where it is large."""
     values = [s["median"], s["q84"] - s["median"], s["median"] - s["q16"]]
-    size = max(map(abs, values))
-    power = int(np.floor(np.log10(size))) if size >= _LARGE or 0.0 < size < _SMALL else 0
+    power = _power(s)
     error = _error(s) / 10.0**power
     median, up, down = (_number(value / 10.0**power, _digits(error)) for value in values)
     text = f"{median}^{{+{up}}}_{{-{down}}}" if error else median
@@ -179,7 +179,19 @@ def _digits(sigma):
     return int(np.clip(1 - np.floor(np.log10(sigma)), 0, 9))
 
 
+def _power(s):
+    """The power of ten that is written beside statistics, 0 for numbers of everyday size."""
+    size = max(abs(s["median"]), _error(s))
+    return int(np.floor(np.log10(size))) if size >= _LARGE or 0.0 < size < _SMALL else 0
+
+
 def _number(value, digits):
+    return f"{value:.{digits}f}"
+
+
+def _scaled(value, power, digits):
+    """HTML of a number with its power of ten, nothing of None."""
     if value is None:
         return ""
-    return f"{value:.2e}" if digits >= 9 or abs(value) >= _LARGE else f"{value:.{digits}f}"
+    text = _number(value / 10.0**power, digits)
+    return f"{text}e{power:+03d}" if power else text
