@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from uvlens import sbc
+from uvlens.reporttable import short_names
 
 HERE = pathlib.Path(__file__).parent
 TABLES, FIGURES = HERE / "calibration", HERE.parent / "docs" / "figures"
@@ -100,20 +101,25 @@ def summarise_odds(folder=TABLES):
 
 
 def draw_ranks(names):
-    figure = Figure(figsize=(3.0 * len(names), 3.1), layout="constrained", dpi=100)
+    rows = -(-len(names) // 3)
+    figure = Figure(figsize=(8.4, 2.9 * rows), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
-    for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names):
+    panels = figure.subplots(rows, 3, sharey=True, squeeze=False)
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(panels.flat, names):
         header, columns = load(name)
         n = len(columns["u"])
         steps = (np.arange(n) + 0.5) / n
-        for i, path in enumerate(header["paths"]):
+        for i, label in enumerate(short_names(header["paths"])):  # ranks are those of the logarithm too
             u = np.sort(columns["u"][:, i])
-            axes.plot(u, steps - u, color=COLOURS[i], linewidth=1.1, label=path.replace("source.pixels.", ""))
+            axes.plot(u, steps - u, color=COLOURS[i], linewidth=1.1, label=label.removeprefix("ln "))
         for sign in (-1.0, 1.0):
             axes.axhline(sign * 1.628 / np.sqrt(n), color="0.6", linewidth=0.8, linestyle="--")
         axes.set(title=TITLES.get(name, name), xlabel="u", xlim=(0.0, 1.0), ylim=(-0.45, 0.3))
-        axes.legend(fontsize=5.5, loc="lower left", ncol=2, frameon=False)
-    figure.axes[0].set_ylabel("share of mocks below u, minus u")
+        axes.legend(fontsize=8, loc="lower left", ncol=4, frameon=False, columnspacing=0.8, handlelength=1.0)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("share of mocks below u, minus u", fontsize=9)
     figure.savefig(FIGURES / "calibration_ranks.png")
 
 

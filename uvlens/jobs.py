@@ -127,8 +127,8 @@ def find_jobs(files, out):
 def fit_one(job, workers=None, owns_process=False, command=None):
     """Fit a Job on this worker, from its checkpoints if there are any; its outcome as a dict, never an exception.
 
-    In a process of our own all that libraries print as errors goes to the log of the job, from here on. `command` is what
-    the provenance of the result says it was started by.
+    In a process of our own all that libraries print as errors goes to the log of the job, from here on. `command` is
+    what the provenance of the result says it was started by.
     """
     started = time.perf_counter()
     job.folder.mkdir(parents=True, exist_ok=True)

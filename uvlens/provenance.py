@@ -25,7 +25,7 @@ def command_line():
 
 @contextlib.contextmanager
 def as_command(text):
-    """Inside it results say that this command made them: of processes that the command line started; None: as before."""
+    """Inside it results say that this command made them: processes that the command line started; None: as before."""
     import click
 
     if text is None:

@@ -13,6 +13,7 @@ import numpy as np
 from .apertures import source_columns, sources_seen
 from .errors import InputError
 from .lens import Lens
+from .lens.tracing import source_positions
 from .reconstruction import Reconstruction
 from .shapes import Pixels
 from .source import border_of
@@ -81,7 +82,7 @@ class SourcePlane:
 
     def trace(self, x, y):
         """(x, y) in the source plane of image-plane positions of any shape [arcsec]."""
-        return tuple(np.asarray(beta) for beta in self.lens.ray_trace(np.asarray(x, float), np.asarray(y, float)))
+        return source_positions(self.lens, x, y)
 
     def brightness(self, x, y):
         """s at positions of the source plane, of any shape [flux per arcsec^2]: the mesh's own basis, exactly.
@@ -108,7 +109,7 @@ class SourcePlane:
         Those beyond the border of a mesh that moves them onto it stand where the fit has them.
         """
         mask = self.found.mask
-        beta = self.lens.ray_trace(*mask.rays(self.rays))
+        beta = source_positions(self.lens, *mask.rays(self.rays))
         if any(getattr(part.mesh, "border", "none") == "relocate" for part in self.parts):
             beta = border_of(mask).relocate(*beta, self.lens.ray_trace)
         return tuple(np.asarray(one) for one in beta)

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 import uvlens as uvl
 from uvlens.cosmology import FlatLambdaCDM
 from uvlens.lens import ImageSearch, Lens, arrival_time
 
+OUTLINE = [withStroke(linewidth=2.5, foreground="white")]
 COLOURS = {"tangential": "#c8553d", "radial": "#1f4e79"}
 
 
@@ -34,7 +36,8 @@ def main():
         right.plot(*curve.caustic.T, color=colour, linewidth=1.2)
     left.scatter(images.x, images.y, s=14.0 * np.sqrt(np.abs(images.magnification)) + 4.0, color="black", zorder=3)
     for x, y, mu, t in zip(images.x, images.y, images.magnification, delays):
-        left.annotate(f"{t:.1f} d\n$\\mu$ {mu:.2g}", (x, y), (5, 5), textcoords="offset points", fontsize=7)
+        text = f"{t:.1f} d\n$\\mu$ {mu:.2g}"
+        left.annotate(text, (x, y), (5, 5), textcoords="offset points", fontsize=7.5, path_effects=OUTLINE)
     right.scatter(*beta, marker="*", s=50, color="black", zorder=3)
     handles, labels = left.get_legend_handles_labels()
     kinds = dict(zip(labels, handles))

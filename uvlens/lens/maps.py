@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .tracing import determinant, in_blocks, jacobian
+from .tracing import determinant, jacobian, source_positions
 
 
 class LensMaps(NamedTuple):
@@ -58,10 +58,6 @@ def disc_magnification(lens, beta_x, beta_y, source_radius, center=(0.0, 0.0), r
     """
     step = 2.0 * radius / n
     x, y = np.meshgrid(*(c + (np.arange(n) + 0.5) * step - radius for c in center))
-    found_x, found_y = in_blocks(_ray_trace, lens, x, y)
+    found_x, found_y = source_positions(lens, x, y)
     inside = np.count_nonzero((found_x - beta_x) ** 2 + (found_y - beta_y) ** 2 < source_radius**2)
     return inside * step**2 / (np.pi * source_radius**2)
-
-
-def _ray_trace(lens, x, y):
-    return lens.ray_trace(x, y)

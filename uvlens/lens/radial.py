@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 
 from ..errors import InputError
 from .lens import Lens
-from .tracing import in_blocks
+from .tracing import source_positions
 
 N_ANGLES = 256
 
@@ -90,7 +90,7 @@ def einstein_radius_by_mass(lens, center=(0.0, 0.0), radius=10.0, n_angles=1024)
         angle = 2.0 * np.pi * (np.arange(n_angles) + 0.5) / n_angles
         cos, sin = np.cos(angle), np.sin(angle)
         x, y = center[0] + r[:, None] * cos, center[1] + r[:, None] * sin
-        beta_x, beta_y = in_blocks(_ray_trace, lens, x, y)
+        beta_x, beta_y = source_positions(lens, x, y)
         return np.mean((x - beta_x) * cos + (y - beta_y) * sin, axis=1) / r - 1.0
 
     radii = np.geomspace(1e-4 * radius, radius, 96)
@@ -140,7 +140,3 @@ def _number(lens, plane):
     if not -len(lens.planes) <= plane < len(lens.planes):
         raise InputError(f"plane: {plane} is not one of the {len(lens.planes)} planes")
     return plane
-
-
-def _ray_trace(lens, x, y):
-    return lens.ray_trace(x, y)

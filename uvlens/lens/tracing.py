@@ -71,6 +71,11 @@ def trace_rays(lens, x, y) -> Rays:
     return rays
 
 
+def source_positions(lens, x, y):
+    """(beta_x, beta_y), where the rays of positions (x, y) [arcsec] meet the source; NaN where they do not."""
+    return in_blocks(_ray_trace, lens, x, y)
+
+
 def in_blocks(function, lens, *arrays):
     """A function of (lens, *arrays) -> tree of arrays, jitted, on blocks of points; leading axes are those of `arrays`.
 
@@ -123,6 +128,10 @@ def _center(component):
 @eqx.filter_jit
 def _compiled(function, lens, *arrays):
     return function(lens, *arrays)
+
+
+def _ray_trace(lens, x, y):
+    return lens.ray_trace(x, y)
 
 
 def _rays(lens, x, y):
