@@ -60,11 +60,11 @@ MODEL = {
     "source": {
         "redshift": 3.2,
         "pixels": {
-            "mesh": {"type": "rectangular", "shape": [24, 24], "extent": 0.6, "center": [0.1, 0.05]},
+            "mesh": {"type": "rectangular", "shape": [20, 20], "extent": 0.5, "center": [0.1, 0.05]},
             "regularization": {"type": "gradient", "strength": "auto"},
             "positive": True,
         },
     },
     "positions": "auto",
-    "fit": {"method": "nuts", "seed": 1, "n_warmup": 60, "n_draws": 340},
+    "fit": {"method": "auto", "seed": 1},
 }

@@ -44,11 +44,13 @@ def write_report(directory, truth=None):
     figures = sky_figures(found, model.lenses(jnp.zeros(0))) | _posterior_figures(directory, truth or {})
     figures |= nuisance_figures(summary)
     for name, (figure, _) in figures.items():
-        for kind in ("png", "pdf"):
-            figure.savefig(directory / f"{name}.{kind}")
+        figure.savefig(directory / f"{name}.png")
+        figure.set_layout_engine("none")  # settled: finding it again takes as long as drawing
+        figure.savefig(directory / f"{name}.pdf")
     write_tables(summary, directory)
     sections = {"data": data_section(model.skies), "residuals": residual_section(found)}
-    page = report_page(directory, summary, figures, sections, truth or {})
+    captions = {name: caption for name, (_, caption) in figures.items()}
+    page = report_page(directory, summary, captions, sections, truth or {})
     target = directory / "report.html"
     write_atomically(target, lambda stream: stream.write(page.encode()))
     return target

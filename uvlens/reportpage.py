@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 import json
 
 from . import __version__
@@ -38,17 +37,20 @@ _FOUND = (("subhalo_*", "Substructure"), ("adequacy", "Is the model adequate?"))
 """Pictures that other steps leave in the folder, with a text beside them, and the section of each."""
 
 
-def report_page(directory, summary, figures, sections, truth):
+def report_page(directory, summary, captions, sections, truth):
     """HTML of a report.
 
     Args:
         directory: result folder.
         summary: content of summary.json.
-        figures: {name: (figure, caption)}.
+        captions: {name: caption} of the figures, NAME.png in the folder.
         sections: {"data", "residuals": HTML of these sections}.
         truth: true values by parameter path.
     """
-    pictures = {key: _embed(key, figure, caption) for key, (figure, caption) in figures.items()}
+    pictures = {
+        key: _picture(key, (directory / f"{key}.png").read_bytes(), caption.split(".")[0], caption)
+        for key, caption in captions.items()
+    }
     best = html.escape((directory / "best_fit.yaml").read_text())
     posterior = "".join(pictures.get(key, "") for key in ("corner", "prior", "traces"))
     parts = [
@@ -117,12 +119,6 @@ def _copies(summary):
         f"<p>The same as files: <a href='{LATEX}'>{LATEX}</a>, <a href='{ECSV}'>{ECSV}</a>.</p>"
         f"<details><summary>LaTeX</summary><pre>{html.escape(latex_table(summary))}</pre></details>"
     )
-
-
-def _embed(name, figure, caption):
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return _picture(name, stream.getvalue(), caption.split(".")[0], caption)
 
 
 def _picture(name, png, alt, caption):

@@ -87,6 +87,7 @@ def unit_of(path):
 
 def parameter_table(values, truth):
     """HTML table of {path: statistics} (see `results.statistics`), with true values by path where there are any."""
+    truth = {path: truth[path] for path in values if path in truth}
     head = "<tr><th>parameter</th><th>median</th><th>-</th><th>+</th><th>best fit</th>"
     head += ("<th>truth</th><th>sigma off</th>" if truth else "") + "<th>unit</th></tr>"
     rows = []
