@@ -1,7 +1,9 @@
 """`uvlens info` and `uvlens image`: what they say against what was put in, CLEAN, proposed positions, mosaics."""
 
 import dataclasses
+import functools
 import json
+import operator
 import re
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import reference
 from astropy.io import fits
 from click.testing import CliRunner
+from conftest import random_visibilities
 
 import uvlens as uvl
 from uvlens.cli import main
@@ -16,9 +19,11 @@ from uvlens.data.weightwords import explain_factor
 from uvlens.describe import describe_data
 from uvlens.emission import clean, convolve, dirty_sums, sky_on_pixels, survey_grid
 from uvlens.grid import PixelGrid
+from uvlens.guard import flat_sums
 from uvlens.imaging import make_image
 from uvlens.infopage import info_page
 from uvlens.mosaic import mosaic_image
+from uvlens.normal import operator_from_reduction
 from uvlens.outside import emission_radius
 from uvlens.positions import peaks, propose_positions
 from uvlens.primarybeam import GaussianBeam
@@ -107,6 +112,39 @@ def test_proposed_positions_are_the_points(facts):
     found = np.array(facts["positions"]["xy"])
     assert len(found) == 2
     assert np.abs(found - np.array(POINTS)[:, :2]).max() < 0.2 * facts["beam"]["bmin"]
+
+
+@pytest.mark.parametrize("mask", [uvl.Mask.disc(1.3, 0.08), uvl.Mask.annulus(0.6, 1.6, 0.08)])
+def test_the_guard_of_a_fit_proposes_them_too(mask):
+    """Of two primary beams, one a window; with sidelobes of what is bright, but no peaks outside the mask."""
+    data = observation(sigma=0.002)
+    normal = uvl.normal_operator(data, mask)
+    assert len(normal.reduction.terms) == 2
+    source = uvl.PixelSource(uvl.RectangularMesh(6, 6), uvl.Gradient())
+    model = uvl.Model(normal, [uvl.SIE(uvl.Uniform(0.5, 1.5), 0.0, 0.0)], source, positions="auto")
+    assert model.positions.xy.shape == (2, 2)
+    assert np.abs(np.asarray(model.positions.xy) - np.array(POINTS)[:, :2]).max() < 0.02
+
+
+def test_sums_in_even_noise_are_those_of_the_operator():
+    """Of two primary beams that are constant over the mask: exact; of one that is not: the diagonal is."""
+    data, mask = random_visibilities(), uvl.Mask.disc(0.8, 0.1)
+    sky = np.random.default_rng(1).normal(size=mask.n_pixels)
+    beams = [np.full(mask.n_pixels, 0.9), np.full(mask.n_pixels, 0.6)]
+    reduction = sum_of([uvl.normal_operator(data, mask, "direct", primary_beam=beam) for beam in beams])
+    found = flat_sums(reduction)
+    expected = operator_from_reduction(reduction, "direct").dense() @ sky
+    assert np.allclose(convolve(found.kernel, mask.to_image(sky))[mask.kept], expected)
+    assert np.allclose(found.dirty[mask.kept], reduction.dirty_image)
+    beam = np.exp(-(mask.x**2) - mask.y**2)
+    one = uvl.normal_operator(data, mask, "direct", primary_beam=beam)
+    found, diagonal = flat_sums(one.reduction), np.diag(one.dense())
+    assert found.sum_weight == pytest.approx(diagonal.mean())
+    assert np.allclose(found.dirty[mask.kept], one.reduction.dirty_image / np.sqrt(diagonal / diagonal.mean()))
+
+
+def sum_of(normals):
+    return functools.reduce(operator.add, (one.reduction for one in normals))
 
 
 def test_page_is_for_people(facts):

@@ -115,6 +115,7 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None, progress_to
     `progress_to` is the text stream that progress is written to, default the terminal; `quick_look` as for `fit`.
     """
     from .constraints import describe
+    from .guard import describe_positions
     from .inference import fit
     from .normal import Schedule
     from .normal.partitions import discard
@@ -155,6 +156,8 @@ def fit_model(path, out, resume, note, workers=None, scheduler=None, progress_to
         note(f"{sky.name}: {sky.normal!r}" if sky.name else repr(sky.normal))
     if model.excluded:
         say(describe(model.excluded))
+    if model_file.positions == "auto":
+        say(f"guard: {describe_positions(model.positions)}")
     with Progress(progress_to) as progress:
         result = fit(
             model,

@@ -166,20 +166,22 @@ class CleanImage:
     noise: float
 
 
-def clean(sums, threshold=3.0, gain=0.1, most=5000):
-    """Hogbom's CLEAN of the whole grid, positive components only.
+def clean(sums, threshold=3.0, gain=0.1, most=5000, inside=None):
+    """Hogbom's CLEAN of the whole grid or a window, positive components only.
 
     Args:
         sums: DirtySums.
         threshold: where it stops [sigma].
         gain: of the peak that a component takes.
         most: components.
+        inside: boolean, shape `grid.shape`, where components may lie; None: everywhere.
     """
     (rows, columns), total = sums.grid.shape, sums.sum_weight
     rest, kernel = sums.dirty / total, sums.kernel / total
     rest, components = rest.copy(), np.zeros_like(rest)
+    allowed = None if inside is None else np.where(inside, 0.0, -np.inf)
     for _ in range(most):
-        index = int(np.argmax(rest))
+        index = int(np.argmax(rest if allowed is None else rest + allowed))
         row, column = divmod(index, columns)
         peak = rest[row, column]
         if peak < threshold * sums.noise:

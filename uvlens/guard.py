@@ -6,6 +6,8 @@ exclude that. They are asked for wherever pixels and a free mass are searched to
 whose masses have priors from an earlier fit, their sizes above all, starts next to the answer and needs none.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -78,15 +80,43 @@ def positions_of(found):
     return Positions(jnp.array([[one.x, one.y] for one in peaks]), float(threshold))
 
 
+def describe_positions(positions):
+    """Positions in words, for logs and reports."""
+    pairs = ", ".join(f"({x:.2f}, {y:.2f})" for x, y in np.asarray(positions.xy))
+    return f'images at {pairs} have to meet within {positions.threshold:.2g}" in the source plane'
+
+
 def _of_visibilities(sky):
-    """A proposal from the sky CLEANed on the pixels of its mask; None where channels or beams differ."""
-    from .emission import DirtySums, clean
+    """A proposal from the sky CLEANed on the pixels of its mask, channels added up; None where there is no kernel."""
+    from scipy.ndimage import binary_erosion
+
+    from .emission import clean
     from .positions import propose_positions
 
-    reduction = sky.reduction
-    if np.ndim(reduction.dirty_image) != 1 or len(reduction.terms) != 1:
+    if not sky.reduction.terms:
         return None
-    grid, kept = sky.mask.grid, sky.mask.kept
-    image = np.zeros(grid.shape)
-    image[kept] = np.asarray(reduction.dirty_image)
-    return propose_positions(clean(DirtySums(grid, image, np.asarray(reduction.terms[0].kernel))))
+    kept = sky.mask.kept
+    cleaned = clean(flat_sums(sky.reduction), inside=kept)
+    # nothing is known of the dirty image outside; at the edge a slope would be a peak
+    image = np.where(binary_erosion(kept, np.ones((3, 3))), cleaned.image, 0.0)
+    return propose_positions(dataclasses.replace(cleaned, image=image))
+
+
+def flat_sums(reduction):
+    """DirtySums of a Reduction on its mask, in units in which the noise is even.
+
+    With W = sum_i P_i K_i P_i and g = (diag W / mean diag W)^1/2: d~ / g is the response to the sky g s by about
+    sum_i <P_i^2> K_i. Exact where the primary beams are constant over the mask; a start for CLEAN where they are not.
+    """
+    from .emission import DirtySums
+
+    mask, dirty = reduction.mask, np.atleast_2d(reduction.dirty_image)
+    rows, columns = mask.grid.shape
+    kernel, diagonal = 0.0, 0.0
+    for term in reduction.terms:
+        power = np.ones(mask.n_pixels) if term.primary_beam is None else np.asarray(term.primary_beam) ** 2
+        kernel = kernel + len(dirty) * power.mean() * np.asarray(term.kernel)
+        diagonal = diagonal + power * float(term.kernel[rows - 1, columns - 1])
+    image = np.zeros(mask.grid.shape)
+    image[mask.kept] = dirty.sum(axis=0) / np.sqrt(diagonal / diagonal.mean())
+    return DirtySums(mask.grid, image, kernel)
