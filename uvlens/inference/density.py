@@ -35,7 +35,7 @@ class Density:
         self.model = model
         self.workers = workers
         self.kept = {}
-        self._start = None
+        self._start = self._guard = None
         self.on_accelerator = jax.default_backend() != "cpu"
         self._functions = {
             "values_and_gradients": Compiled(lambda model, z: jax.value_and_grad(model.log_posterior)(z), model),
@@ -118,6 +118,17 @@ class Density:
         """(log density, gradient (n,)) at z (n,)."""
         values, gradients = self.values_and_gradients(np.asarray(z)[None])
         return float(values[0]), gradients[0]
+
+    def guard(self, z):
+        """(values (B,), gradients (B, n)) of the term of the positions guard at z (B, n), which the densities hold."""
+        z = np.atleast_2d(np.asarray(z, dtype=float))
+        if self.model.positions is None:
+            return np.zeros(len(z)), np.zeros_like(z)
+        if self._guard is None:
+            parameters, penalty = self.model.parameters, self.model.positions_penalty
+            self._guard = jax.jit(jax.value_and_grad(lambda z: penalty(parameters.from_normal(z))))
+        values, gradients = zip(*(self._guard(jnp.asarray(one)) for one in z), strict=True)
+        return np.array(values), np.array(gradients)
 
     def log_likelihood(self, vector):
         """ln E - ln E_null at a physical vector (n,)."""

@@ -42,7 +42,8 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
 
     `n_screen` draws from the prior, inside domains and constraints, are evaluated once. From the best `n_starts` of
     them all climb a few steps on a likelihood tempered to a moderate signal to noise, the better third (those that met
-    a better climb last) a few more on one half-way (in logarithms), and from there to the top.
+    a better climb last) a few more on one half-way (in logarithms), and from there to the top. The positions guard is
+    never tempered: it is what keeps the climbs from a demagnified source.
 
     Args:
         density: Density of n parameters.
@@ -64,9 +65,10 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
     for part in np.array_split(draws, -(-len(draws) // 8)):
         values = np.append(values, density.values(part))
         report("screening starts", 0.2 * len(values) / len(draws))
-    order = np.argsort(-values, kind="stable")[:n_starts]
-    highest = np.max(values + 0.5 * np.sum(draws**2, axis=1))
+    highest = np.max(values + 0.5 * np.sum(draws**2, axis=1) - density.guard(draws)[0])
     power = min(1.0, _GENTLE / max(highest, 1.0))
+    tempered, _ = _tempered(density, values, np.zeros_like(draws), draws, power)
+    order = np.argsort(-tempered, kind="stable")[:n_starts]
 
     def follow(message, first, share):
         return lambda done: report(message, first + share * done)
@@ -148,7 +150,7 @@ def adam(density, starts, max_iterations=200, power=1.0, progress=None):
     state = method.init(z)
     best_z, best = z.copy(), np.full(len(z), -np.inf)
     for step in range(n_steps):
-        values, gradients = _tempered(*density.values_and_gradients(z), z, power)
+        values, gradients = _tempered(density, *density.values_and_gradients(z), z, power)
         better = values > best
         best_z[better], best[better] = z[better], values[better]
         change, state = method.update(-gradients, state)
@@ -157,15 +159,21 @@ def adam(density, starts, max_iterations=200, power=1.0, progress=None):
     return [(x, float(value)) for x, value in zip(best_z, best)]
 
 
-def _tempered(values, gradients, z, power):
-    """The likelihood to a power, at z (B, n); what is impossible stays so."""
-    quadratic = 0.5 * np.sum(z**2, axis=-1)
-    tempered = np.where(values <= IMPOSSIBLE, IMPOSSIBLE, power * (values + quadratic) - quadratic)
-    return tempered, power * (gradients + z) - z
+def _tempered(density, values, gradients, z, power):
+    """Log densities (B,) and gradients (B, n) at z (B, n) with the evidence, not the guard, to a power.
+
+    What is impossible stays so.
+    """
+    if power == 1.0:
+        return values, gradients
+    guard, slope = density.guard(z)
+    quadratic = 0.5 * np.sum(z**2, axis=1)
+    tempered = power * (values + quadratic - guard) + guard - quadratic
+    return np.where(values <= IMPOSSIBLE, IMPOSSIBLE, tempered), power * (gradients + z - slope) + slope - z
 
 
 def climb(density, z, max_iterations=200, power=1.0, ask=None):
-    """L-BFGS from z, the likelihood to a power; a SciPy OptimizeResult of the negative log density.
+    """L-BFGS from z, the evidence to a power; a SciPy OptimizeResult of the negative log density.
 
     `ask(z)` takes the place of `density.value_and_gradient`. A point where the model has no value counts as a wall of
     finite height, which a line search survives.
@@ -177,7 +185,7 @@ def climb(density, z, max_iterations=200, power=1.0, ask=None):
         value, gradient = (ask or density.value_and_gradient)(z)
         if value <= IMPOSSIBLE:
             return lowest + _WALL, np.zeros_like(gradient)
-        value, gradient = _tempered(value, gradient, z, power)
+        (value,), (gradient,) = _tempered(density, np.array([value]), gradient[None], z[None], power)
         lowest = min(lowest, -value)
         return -value, -gradient
 
