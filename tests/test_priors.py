@@ -13,7 +13,7 @@ from uvlens.defaultpriors import Field, fields_with_default, with_default_priors
 from uvlens.expressions import parse_constraint, parse_expression
 from uvlens.guard import check_guard, proposed_line
 from uvlens.inference.density import Density
-from uvlens.inference.optimize import climb
+from uvlens.inference.optimize import _tempered, climb, optimize
 from uvlens.inference.roughness import rms_about_polynomial, roughness_warning
 from uvlens.parameters import Parameters
 from uvlens.parse_priors import parse_constraints, parse_joint_priors, parse_parameter
@@ -282,8 +282,8 @@ def test_bad_priors_are_named(make, message):
 DATA = lensed_visibilities(200, seed=5, lens=uvl.LensPlane([uvl.SIE(0.6, 0.1, 0.0)]), width=0.06, snr=3.0)
 
 
-def make_model(**options):
-    normal = uvl.normal_operator(DATA, uvl.Mask.disc(1.0, 0.1))
+def make_model(data=DATA, **options):
+    normal = uvl.normal_operator(data, uvl.Mask.disc(1.0, 0.1))
     theta_E = options.pop("theta_E", uvl.LogUniform(0.02, 1.2))
     source = options.pop("source", uvl.PixelSource(uvl.RectangularMesh(12, 12), uvl.Gradient("evidence")))
     return uvl.Model(normal, [uvl.SIE(theta_E, options.pop("e1", 0.1), 0.0)], source, rays=2, **options)
@@ -336,6 +336,27 @@ def test_the_guard_excludes_the_demagnified_source():
             ends[name, start] = float(model.parameters.from_normal(found.x)[0])
     assert ends["unguarded", 0.25] < 0.35 and ends["unguarded", 0.95] > 0.85
     assert abs(ends["guarded", 0.25] - 0.6) < 0.03 and abs(ends["guarded", 0.95] - 0.6) < 0.03
+
+
+def test_the_guard_keeps_its_weight_where_the_likelihood_is_tempered():
+    """At a signal to noise of 1000 the guard is little beside ln E: a plain climb ends demagnified, a gentle one not."""
+    lens = uvl.LensPlane([uvl.SIE(0.6, 0.1, 0.0)])
+    guard = uvl.Positions(jnp.array([[0.60, 0.30], [-0.48, -0.24]]), 0.15)
+    density = Density(make_model(lensed_visibilities(200, 5, lens, width=0.06, snr=50.0), positions=guard))
+    physical, z = density.model.parameters.from_normal, np.array([-0.6])
+    assert abs(float(physical(climb(density, z).x)[0]) - 0.6) > 0.2
+    gentle = {"max_iterations": 15, "power": 500.0 / density.value(z)}
+    for start in (z, -z, 3.0 * z):
+        assert abs(float(physical(climb(density, start, **gentle).x)[0]) - 0.6) < 0.01
+    # value and gradient belong together, and the guard is whole in them
+    steps = np.array([[-0.6 - 1e-5], [-0.6 + 1e-5]])
+    (low, high), _ = _tempered(density, *density.values_and_gradients(steps), steps, 1e-3)
+    _, gradient = _tempered(density, *density.values_and_gradients(z[None]), z[None], 1e-3)
+    assert gradient[0, 0] == pytest.approx((high - low) / 2e-5, rel=1e-4)
+    (value,), _ = density.guard(z)
+    assert value == pytest.approx(float(guard.log_penalty(density.model.lens(physical(z)))))
+    (found, *_), _ = optimize(density, np.random.default_rng(1), n_starts=3, n_screen=12)
+    assert abs(float(physical(found.z)[0]) - 0.6) < 0.01
 
 
 def test_prior_predictive_has_the_covariance_of_the_prior():
