@@ -68,12 +68,12 @@ mass = [
     uvl.SIE(uvl.Uniform(0.7, 1.3), uvl.TruncNormal(0.0, 0.2, -0.5, 0.5), uvl.TruncNormal(0.0, 0.2, -0.5, 0.5)),
     uvl.Shear(uvl.Normal(0.0, 0.05), uvl.Normal(0.0, 0.05)),
 ]
-galaxy = uvl.MGE(n_gaussians=12, sigma_min=0.02, sigma_max=2.5, e1=uvl.Normal(0.0, 0.1), e2=uvl.Normal(0.0, 0.1))
+galaxy = uvl.MGE(n_gaussians=8, sigma_min=0.03, sigma_max=2.5, e1=uvl.Normal(0.0, 0.1), e2=uvl.Normal(0.0, 0.1))
 
 
 def source():
     """Pixels that follow the rays."""
-    return uvl.PixelSource(uvl.RectangularMesh(20, 20, extent=0.4), uvl.Gradient(), positive=True)
+    return uvl.PixelSource(uvl.RectangularMesh(16, 16, extent=0.4), uvl.Gradient(), positive=True)
 
 
 # the Einstein radius is known to a third: no guard against demagnified sources is needed
