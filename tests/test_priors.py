@@ -339,7 +339,7 @@ def test_the_guard_excludes_the_demagnified_source():
 
 
 def test_the_guard_keeps_its_weight_where_the_likelihood_is_tempered():
-    """At a signal to noise of 1000 the guard is little beside ln E: plain climbs end demagnified, gentle ones do not."""
+    """At a signal to noise of 1000 it is little beside ln E: plain climbs end demagnified, gentle ones do not."""
     lens = uvl.LensPlane([uvl.SIE(0.6, 0.1, 0.0)])
     guard = uvl.Positions(jnp.array([[0.60, 0.30], [-0.48, -0.24]]), 0.15)
     density = Density(make_model(lensed_visibilities(200, 5, lens, width=0.06, snr=50.0), positions=guard))
