@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from fitted import laplace_result, small_data, small_model
 
 import uvlens as uvl
+from uvlens.adequacy import tail_probability
 from uvlens.cli import main
 from uvlens.comparison import evidence_of
 from uvlens.parameters import Parameters
@@ -119,6 +120,17 @@ def test_an_adequate_model_and_one_that_is_not(result, tmp_path):
     moved[:, 0] += 0.07
     bad = dataclasses.replace(result, vectors=moved).posterior_predictive(n_draws=8, n_replicates=40, bins=6)
     assert not bad.is_adequate
+
+
+def test_a_residual_beyond_all_draws_of_noise_is_not_excused():
+    """100 maxima of 300 normals: shares inside, a tail that is conservative beyond them and falls without a floor."""
+    rng = np.random.default_rng(0)
+    maxima = np.abs(rng.normal(size=(20_000, 300))).max(axis=1)
+    at = np.quantile(maxima, [0.5, 0.9, 0.99, 0.999])
+    found = np.mean([tail_probability(part, at) for part in maxima.reshape(200, 100)], axis=0)
+    assert np.allclose(found[:2], [0.5, 0.1], rtol=0.05)
+    assert np.all(found[2:] > [0.009, 0.0009]) and np.all(found[2:] < [0.02, 0.005])
+    assert tail_probability(maxima[:100], [6.9]) < 1e-4
 
 
 def test_weights_that_are_wrong_are_noticed():

@@ -3,7 +3,8 @@
 For draws (lens, source) of the posterior, statistics of data - model against those of noise alone:
 
     chi^2              of all data, against the chi^2 distribution of its n real numbers (two-sided)
-    peak               largest |S/N| of the dirty residual, against draws of noise of covariance W
+    peak               largest |S/N| of the dirty residual, against draws of noise of covariance W, and beyond these
+                       against a Gumbel distribution of their mean and variance
     uv distance        chi^2 of the uv cells in bins of equal weight, against 2 n_cells degrees of freedom
     antenna            chi^2 of the visibilities of each antenna, where they are given (best fit)
 
@@ -26,6 +27,8 @@ from .products import all_cells, model_cells
 from .sourcedraws import draw_sources, with_source
 
 INADEQUATE = 0.01
+_ENOUGH = 5
+"""Draws beyond a value from which their share says how probable it is."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,9 +169,23 @@ def _checks(members, n_replicates, bins, rng):
         draw = NoiseImages(reduction)
         noise = [np.abs(draw(rng)[seen] / sigma[seen]).max() for _ in range(n_replicates)]
     peak, noise = np.array([np.abs(one).max() for one in left]), np.array(noise)
-    p_peak = (1.0 + np.sum(noise[:, None] >= peak)) / (1.0 + noise.size * peak.size)
-    sky |= {"peak": peak, "peak_of_noise": noise, "p_peak": float(max(p_peak, 1.0 / (1.0 + noise.size)))}
+    sky |= {"peak": peak, "peak_of_noise": noise, "p_peak": float(np.mean(tail_probability(noise, peak)))}
     return sky if is_image else sky | _by_distance(members, bins)
+
+
+def tail_probability(largest, values):
+    """P(a draw >= value) for each of `values`, from draws of a maximum.
+
+    The share of the draws, and where fewer than 5 of them reach the value the tail of the Gumbel distribution of their
+    mean and variance, 1 - exp(-exp(-(x - m) / b)): maxima of Gaussians fall off faster, so it is not too small.
+    """
+    largest, values = np.asarray(largest), np.asarray(values)
+    above = np.sum(largest[:, None] >= values, axis=0)
+    if len(largest) < 2 or largest.std() == 0.0:
+        return (1.0 + above) / (1.0 + len(largest))
+    width = np.sqrt(6.0) / np.pi * largest.std(ddof=1)
+    tail = -np.expm1(-np.exp(-(values - largest.mean()) / width - np.euler_gamma))
+    return np.where(above >= _ENOUGH, above / len(largest), np.minimum(tail, _ENOUGH / len(largest)))
 
 
 def _by_distance(members, bins):
