@@ -10,6 +10,14 @@ import reference
 
 import uvlens as uvl
 
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / ".pytest_cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+"""What one process of the tests has compiled the others load: a fifth of the time. For JAX to be imported below."""
+os.environ.update({name: value for name, value in CACHE.items() if name not in os.environ})
+
 
 def is_alive(pid):
     """Whether a process of this number runs: neither gone nor a zombie."""

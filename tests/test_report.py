@@ -19,6 +19,7 @@ from uvlens.lens import Lens
 from uvlens.plot_posterior import plot_corner
 from uvlens.provenance import as_command, provenance
 from uvlens.reportfacts import convergence_section
+from uvlens.reportpage import adequacy_of, remarks
 from uvlens.reporttable import latex_value, parameter_table, short_names, unit_of
 from uvlens.residualstatistics import residual_statistics, whitened_residuals
 
@@ -101,13 +102,16 @@ def test_the_page_has_numbers_with_their_powers_and_no_errors_of_constants():
     assert cells[1][1:5] == ["6.0256", "", "", "6.0256"]
 
 
-def test_what_the_checks_of_the_model_say_comes_first(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "fit")
-    for adequate, kind in ((False, "<li>"), (True, "<p>")):
-        (tmp_path / "fit" / "adequacy.json").write_text(json.dumps({"adequate": adequate}))
-        (tmp_path / "fit" / "adequacy.txt").write_text("The model is so.\n")
-        text = uvl.write_report(tmp_path / "fit").read_text()
-        assert f"{kind}The model is so.<" in text.split("<h2>Data</h2>")[0]
+def test_what_the_checks_of_the_model_say_comes_first(tmp_path):
+    summary = {"warnings": ["a warning"], "notes": ["a note"]}
+    assert "model" not in remarks(summary, adequacy_of(tmp_path))
+    for adequate, expected in (
+        (False, "<li>The model is so.</li><li>a warning"),
+        (True, "<p>The model is so.</p><p>a"),
+    ):
+        (tmp_path / "adequacy.json").write_text(json.dumps({"adequate": adequate}))
+        (tmp_path / "adequacy.txt").write_text("The model is so.\n")
+        assert expected in remarks(summary, adequacy_of(tmp_path))
 
 
 def test_names_that_are_alike_say_what_they_belong_to():

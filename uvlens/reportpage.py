@@ -54,7 +54,7 @@ def report_page(directory, summary, captions, sections, truth):
     best = html.escape((directory / "best_fit.yaml").read_text())
     posterior = "".join(pictures.get(key, "") for key in ("corner", "prior", "traces"))
     parts = [
-        f"<h2>Summary</h2><div class='facts'>{_facts(summary)}</div>{_remarks(summary, _adequacy(directory))}",
+        f"<h2>Summary</h2><div class='facts'>{_facts(summary)}</div>{remarks(summary, adequacy_of(directory))}",
         *stages_section(summary.get("stages", [])),
         sections["data"],
         *sky_sections(pictures),
@@ -95,7 +95,7 @@ def _facts(s):
     return "".join(f"<div>{html.escape(key)}<b>{html.escape(value)}</b></div>" for key, value in facts.items())
 
 
-def _adequacy(directory):
+def adequacy_of(directory):
     """What the posterior predictive checks left in the folder, in one sentence; None without them."""
     texts = [directory / f"adequacy.{kind}" for kind in ("json", "txt")]
     if not all(text.exists() for text in texts):
@@ -103,7 +103,8 @@ def _adequacy(directory):
     return json.loads(texts[0].read_text())["adequate"], texts[1].read_text().strip()
 
 
-def _remarks(summary, adequacy):
+def remarks(summary, adequacy):
+    """Warnings and notes of a summary, the result of `adequacy_of` first."""
     warnings, notes = [*summary["warnings"]], [*summary["notes"]]
     if adequacy is not None:
         adequate, sentence = adequacy
