@@ -353,7 +353,7 @@ def test_the_guard_keeps_its_weight_where_the_likelihood_is_tempered():
     (low, high), _ = _tempered(density, *density.values_and_gradients(steps), steps, 1e-3)
     _, gradient = _tempered(density, *density.values_and_gradients(z[None]), z[None], 1e-3)
     assert gradient[0, 0] == pytest.approx((high - low) / 2e-5, rel=1e-4)
-    (value,), _ = density.guard(z)
+    (value,), _ = density.guard(z[None])
     assert value == pytest.approx(float(guard.log_penalty(density.model.lens(physical(z)))))
     (found, *_), _ = optimize(density, np.random.default_rng(1), n_starts=3, n_screen=12)
     assert abs(float(physical(found.z)[0]) - 0.6) < 0.01

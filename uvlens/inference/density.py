@@ -121,14 +121,9 @@ class Density:
 
     def guard(self, z):
         """(values (B,), gradients (B, n)) of the term of the positions guard at z (B, n), which the densities hold."""
-        z = np.atleast_2d(np.asarray(z, dtype=float))
-        if self.model.positions is None:
-            return np.zeros(len(z)), np.zeros_like(z)
         if self._guard is None:
-            parameters, penalty = self.model.parameters, self.model.positions_penalty
-            self._guard = jax.jit(jax.value_and_grad(lambda z: penalty(parameters.from_normal(z))))
-        values, gradients = zip(*(self._guard(jnp.asarray(one)) for one in z), strict=True)
-        return np.array(values), np.array(gradients)
+            self._guard = guard_term(self.model)
+        return self._guard(z)
 
     def log_likelihood(self, vector):
         """ln E - ln E_null at a physical vector (n,)."""
@@ -197,6 +192,20 @@ class Failures:
 
     def _add(self, bad):
         self._n += int(np.sum(bad))
+
+
+def guard_term(model):
+    """The positions guard as a function of z (B, n): its (values (B,), gradients (B, n)) in the log density."""
+    if model.positions is None:
+        return lambda z: (np.zeros(len(z)), np.zeros(np.shape(z)))
+    parameters, penalty = model.parameters, model.positions_penalty
+    compiled = jax.jit(jax.value_and_grad(lambda z: penalty(parameters.from_normal(z))))
+
+    def guard(z):
+        values, gradients = zip(*(compiled(jnp.asarray(one)) for one in z), strict=True)
+        return np.array(values), np.array(gradients)
+
+    return guard
 
 
 def _together(function):

@@ -16,7 +16,7 @@ import numpy as np
 from numpyro.infer import NUTS
 from scipy.special import gammaln, logsumexp
 
-from ..inference.density import IMPOSSIBLE
+from ..inference.density import IMPOSSIBLE, guard_term
 from ..inference.optimize import laplace_covariance, optimize
 from ..threads import one_blas_thread
 from .mocks import refuse_others
@@ -103,6 +103,7 @@ class Refit:
             z = center + x[n_warmup:] @ root.T
             return z, -potential[n_warmup:], diverging[n_warmup:].sum(), steps.sum(), accept[n_warmup:].mean()
 
+        self.guard = guard_term(self.model)
         self._leaves = leaves
         self._value = jax.jit(density)
         self._value_and_gradient = jax.jit(jax.value_and_grad(density, argnums=2))
@@ -182,6 +183,10 @@ class OneDensity:
     def size(self):
         """Number of free parameters n."""
         return self.refit.size
+
+    def guard(self, z):
+        """(values (B,), gradients (B, n)) of the positions guard's term at z (B, n)."""
+        return self.refit.guard(z)
 
     def values(self, z):
         """Those at every row of z (B, n)."""
