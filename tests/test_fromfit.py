@@ -78,8 +78,12 @@ def test_the_command_takes_a_new_coverage(fit, tmp_path):
     left = (data.vis - reference.fourier_matrix(data.u, data.v, mask.x, mask.y) @ image) / 0.02
     for part in (left.real, left.imag):
         assert abs(part.std() - 1.0) < 5.0 / np.sqrt(2.0 * len(part)) and abs(part.mean()) < 5.0 / np.sqrt(len(part))
+    assert np.all(data.frequency == 300e9)
+    (tmp_path / "sim.yaml").write_text(yaml.safe_dump({k: v for k, v in COVERAGE.items() if k != "frequency"}))
     again = CliRunner().invoke(main, [*words[:-1], "--seed", "5"])
     assert again.exit_code == 0 and not np.array_equal(uvl.read(out).vis, data.vis)
+    fitted = uvl.read(fit.parent / "lens.npz")
+    assert np.all(uvl.read(out).frequency == pytest.approx(fitted.frequency[fitted.weight > 0.0].mean(), rel=1e-12))
 
 
 def test_without_a_file_the_coverage_is_that_of_the_data(fit):

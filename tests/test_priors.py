@@ -497,3 +497,10 @@ def test_show_model_prints_every_parameter(tmp_path):
         (tmp_path / "bad.yaml").write_text(MODEL.replace(change, message, 1))
         bad = CliRunner().invoke(main, ["fit", str(tmp_path / "bad.yaml"), "--show-model"])
         assert bad.exit_code == 2 and "lens.mass.0" in bad.stderr and len(bad.stderr.splitlines()) == 1
+    # what a fit would refuse: a prior that leaves its domain, a search without a guard
+    (tmp_path / "bad.yaml").write_text(MODEL.replace("positions: auto\n", ""))
+    bad = CliRunner().invoke(main, ["fit", str(tmp_path / "bad.yaml"), "--show-model"])
+    assert bad.exit_code == 0 and "positions: missing" in bad.stdout
+    (tmp_path / "bad.yaml").write_text(MODEL.replace("n_sersic: 4", "n_sersic: {uniform: [-0.5, 4.0]}"))
+    bad = CliRunner().invoke(main, ["fit", str(tmp_path / "bad.yaml"), "--show-model"])
+    assert bad.exit_code == 2 and "n_sersic" in bad.stderr and "reaches -0.5" in bad.stderr

@@ -19,8 +19,12 @@ SIZES = ("theta_E", "b0", "alpha_R_s", "kappa_s", "log10_mass", "mass_to_light",
 
 def needs_guard(model):
     """Whether a search of this model can end in a demagnified source: pixels, a free mass, and no earlier fit."""
-    pixels = any(system.columns.blocks for system in model.systems)
-    return pixels and bool(_masses(model.parameters)) and not (model.chained or masses_are_chained(model.parameters))
+    return wants_guard(any(system.columns.blocks for system in model.systems), model.parameters, model.chained)
+
+
+def wants_guard(has_pixels, parameters, chained=False):
+    """`needs_guard` of what a model file states: whether a source is pixelised, the Parameters, a lens from a stage."""
+    return has_pixels and bool(_masses(parameters)) and not (chained or masses_are_chained(parameters))
 
 
 def masses_are_chained(parameters):

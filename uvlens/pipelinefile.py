@@ -135,7 +135,7 @@ def _check(model_file, adapt, mesh, positions, priors):
     if model_file.weight_scale is not None:
         components["nuisances"] = {"weight_scale": model_file.weight_scale}
     parameters = Parameters(components)
-    check_priors({key: one for key, one in components.items() if key != "nuisances"}, parameters)
+    check_priors({key: one for key, one in components.items() if key != "nuisances"}, parameters, model_file.signed)
     if model_file.amplitudes != "sampled":  # whose parameters depend on the data
         as_constraints(model_file.constraints, parameters)
     parts = [part for one in sources for part in one.parts]

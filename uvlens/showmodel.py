@@ -6,7 +6,10 @@ import numpy as np
 
 from .constraints import as_constraints, excluded_shares
 from .defaultpriors import field_of, with_default_priors
+from .domain import check_priors
+from .guard import wants_guard
 from .parameters import Parameters
+from .pipelinefile import sources_of
 from .priors import Free
 from .sourcemodel import settled_source
 
@@ -22,7 +25,8 @@ def model_facts(model_file):
 
     Returns:
         dict with "parameters": one {path, kind (free, default, tied, fixed), prior | value, unit, median, q025, q975} a
-        number of the model in the order of its sections; "constraints"; "excluded_prior_share"; "positions"; "method".
+        number of the model in the order of its sections; "constraints"; "excluded_prior_share"; "positions", with
+        "positions_missing" where a fit would be refused without; "method".
 
     Raises:
         InputError: as for the model.
@@ -37,6 +41,7 @@ def model_facts(model_file):
         [settled_source(one)[0] for one in source] if isinstance(source, list) else settled_source(source)[0]
     )
     parameters = Parameters(components)
+    check_priors(components, parameters, model_file.signed)
     defaults = {*model_file.defaults, *late, *strengths}
     values = _draws(parameters)
     rows = []
@@ -66,6 +71,9 @@ def model_facts(model_file):
     facts["positions"] = (
         guard if isinstance(guard, str) or guard is None else f"{len(guard[0])} within {guard[1]:g} arcsec"
     )
+    pixels = any(one.parts for one in sources_of(model_file))
+    if guard is None and wants_guard(pixels, parameters, model_file.chained):
+        facts["positions_missing"] = True
     return facts | {"method": model_file.method, "seed": model_file.seed}
 
 
@@ -94,6 +102,8 @@ def model_page(facts):
     lines += ["", f"{facts['n_free']} free parameters, method {facts['method']}, seed {facts['seed']}"]
     if facts["positions"]:
         lines.append(f"positions: {facts['positions']}")
+    elif "positions_missing" in facts:
+        lines.append("positions: missing; a fit of a pixelised source with a free lens asks for them (positions: auto)")
     for text, share in zip(facts["constraints"], facts.get("excluded_by_each", ())):
         lines.append(f"constraint: {text}  (excludes {100.0 * share:.3g} % of the prior)")
     if facts["constraints"]:

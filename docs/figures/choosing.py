@@ -16,7 +16,11 @@ from uvlens.imaging import make_image
 from uvlens.nufft import type2
 from uvlens.simulate import lensed_image
 
-LENS = uvl.LensPlane([uvl.SIE(1.0, 0.1, -0.05), uvl.Shear(0.03, 0.02)])
+
+def lens(theta_e=1.0):
+    return uvl.LensPlane([uvl.SIE(theta_e, 0.1, -0.05), uvl.Shear(0.03, 0.02)])
+
+
 CLUMPS = [(0.05, 0.05, 0.10, 1.0), (0.16, 0.13, 0.04, 1.4), (-0.06, 0.16, 0.04, 1.2)]
 """x, y, sigma [arcsec], peak brightness."""
 STRENGTH = 0.03
@@ -30,7 +34,7 @@ def brightness(x, y):
 
 def observed():
     """ALMA configuration 4."""
-    image = lensed_image(LENS.ray_trace, brightness, uvl.PixelGrid((300, 300), 0.0125))
+    image = lensed_image(lens().ray_trace, brightness, uvl.PixelGrid((300, 300), 0.0125))
     settings = {"declination": -30.0, "hour_angle": (-0.3, 0.3), "integration": 240.0, "sigma": 4e-3, "seed": 1}
     return uvl.observe((image, 0.0125), "alma.cycle10.4", **settings)
 
@@ -38,11 +42,11 @@ def observed():
 class System:
     """The source behind the known lens, by the formulas of docs/theory.md."""
 
-    def __init__(self, data, mask, mesh, rays=4, window=False):
+    def __init__(self, data, mask, mesh, rays=4, window=False, theta_e=1.0):
         self.mask, self.mesh = mask, mesh
         normal = uvl.normal_operator(data, mask, "fft", pixel_window=window)
         x, y = mask.rays(rays)
-        beta = [np.asarray(one) for one in LENS.ray_trace(x, y)]
+        beta = [np.asarray(one) for one in lens(theta_e).ray_trace(x, y)]
         self.geometry = mesh.geometry(*beta)
         self.lensing = self.entries(*beta) * (mask.grid.pixel_area / rays**2)
         self.null = float(normal.reduction.null_chi_squared)
@@ -91,23 +95,29 @@ def new_figure(width, height, rows, columns, **options):
 
 
 def draw_pixels(data):
-    """chi^2 against the pixel scale: one ray, 4 x 4, and with the response of the pixels."""
+    """Einstein radius of the largest evidence against the pixel scale: one ray, 4 x 4, with the response of the pixels."""
     scales = np.array([0.05, 0.07, 0.09, 0.12, 0.15])
     kinds = {"one ray a pixel": (1, False), "4 x 4 rays": (4, False), "4 x 4 rays, pixel_window": (4, True)}
     mesh = uvl.RectangularMesh(20, 20, extent=0.4, center=(0.05, 0.08))
-    found = {}
-    for name, (rays, window) in kinds.items():
-        masks = [uvl.Mask.annulus(0.45, 1.65, scale) for scale in scales]
-        found[name] = np.array([System(data, one, mesh, rays, window).solve(STRENGTH)[1] for one in masks])
-        print(name, np.round(found[name], 1), "of", 2 * len(data))
-    lowest = min(values.min() for values in found.values())
+    tried = 1.0 + 1e-3 * np.linspace(-3.0, 3.0, 7)
     figure, ((axes,),) = new_figure(5.2, 3.4, 1, 1)
-    for (name, values), marker in zip(found.items(), "so^"):
-        axes.plot(scales, values - lowest + 0.5, marker=marker, markersize=5, linewidth=1.2, label=name)
+    for (name, (rays, window)), marker, shift in zip(kinds.items(), "so^", (-1e-3, 0.0, 1e-3)):
+        found = []
+        for scale in scales:
+            mask = uvl.Mask.annulus(0.45, 1.65, scale)
+            log_evidence = [System(data, mask, mesh, rays, window, one).solve(STRENGTH)[2] for one in tried]
+            square, slope, _ = np.polyfit(tried - 1.0, log_evidence, 2)
+            found.append((-0.5 * slope / square, np.sqrt(-0.5 / square), np.max(log_evidence)))
+        middle, error, highest = np.array(found).T
+        print(name, np.round(1e3 * middle, 2), np.round(1e3 * error, 2), np.round(highest, 1))
+        axes.errorbar(
+            scales + shift, 1e3 * middle, 1e3 * error, marker=marker, markersize=5, linewidth=1.2, capsize=2, label=name
+        )
+    axes.axhline(0.0, color="black", linewidth=0.8)
     suggested = data.suggested_pixel_scale()
     axes.axvline(suggested, color="0.6", linewidth=0.8)
     axes.annotate("auto", (suggested, 0.03), (3, 0), xycoords=("data", "axes fraction"), textcoords="offset points")
-    axes.set(xlabel="pixel scale [arcsec]", ylabel=r"$\chi^2$ above the lowest + 0.5", yscale="log")
+    axes.set(xlabel="pixel scale [arcsec]", ylabel="Einstein radius less the truth [mas]")
     axes.legend(fontsize=8, frameon=False)
     return figure
 

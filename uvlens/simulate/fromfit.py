@@ -52,7 +52,7 @@ def simulate_fit(directory, simulation=None, seed=None, note=lambda _: None):
         coverage, sky, scale = _fitted_coverage(directory, note), None, None
     model, center = load_best_model(directory)
     if simulation is not None:
-        coverage, sky, scale, own_seed = _new_coverage(Path(simulation), center)
+        coverage, sky, scale, own_seed = _new_coverage(Path(simulation), center, _frequencies(model))
         seed = own_seed if seed is None else seed
     nothing = jnp.zeros(0)
     found, lenses = model.inversions(nothing), model.lenses(nothing)
@@ -168,13 +168,20 @@ def _traced_anew(found, data, lenses, pixel_scale, sky):
     return visibilities_of_image(image, mask, data, phase_center=center, pixel_window=True)
 
 
-def _new_coverage(path, center):
+def _frequencies(model):
+    """{name of a sky with visibilities: frequency of its first data set [Hz], or None}."""
+    skies = [sky for sky in model.skies if not sky.is_image]
+    return {sky.name: next((one.frequency for one in sky.reduction.observations), None) for sky in skies}
+
+
+def _new_coverage(path, center, frequencies):
     """(Visibilities without a sky, name of the sky, pixel scale, seed) of a simulation file."""
     from ..schema import Section, load_yaml
     from .observe import observe
     from .simfile import parse_observation
 
-    root = Section(load_yaml(path))
+    stated = load_yaml(path)
+    root = Section(stated)
     for key in ("lens", "source", "image"):
         if root.get(key) is not None:
             raise InputError(f"{key}: with --from-fit the sky is that of the fit; leave {key} out")
@@ -189,6 +196,9 @@ def _new_coverage(path, center):
     section.finish()
     root.get("cosmology")
     root.finish()
+    own = frequencies.get(name) if name is not None else next(iter(frequencies.values()), None)
+    if stated.get("frequency") is None and own is not None:
+        settings["frequency"] = own
     data = observe(_EMPTY, array, add_noise=False, **settings)
     return data, None if name is None else str(name), scale, settings["seed"]
 
