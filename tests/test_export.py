@@ -267,7 +267,7 @@ def test_wrong_targets_and_columns_are_one_line(fitted, tmp_path, monkeypatch):
     assert done.exit_code == 2 and "no column DATA" in done.stderr
     monkeypatch.setitem(sys.modules, "arcae", None)
     done = run("export", fit, tmp_path / "a.ms")
-    assert done.exit_code == 2 and "pip install 'uvlens[ms]'" in done.stderr
+    assert done.exit_code == 2 and "pip install arcae" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine.ms", "own.ms"]
 
 

@@ -91,12 +91,21 @@ def test_numbers_are_written_to_two_digits_of_their_errors():
     assert latex_value(mass) == "$(2.345^{+0.012}_{-0.010}) \\times 10^{11}$"
     assert latex_value({"median": 0.5, "q16": 0.5, "q84": 0.5, "std": 0.0}) == "$0.5000$"
     assert unit_of("lens.mass.0.theta_E") == "arcsec"
+    two = [{"name": "band7", "unit": "Jy"}, {"name": "hst", "unit": "electron/s"}]
+    summary = {"derived": {"source.magnification": 0, "source.total_magnification": 0}, "skies": two}
+    assert unit_of("source.magnification", summary) == "source pixels with S/N > 3"
+    assert unit_of("source.light.0.magnification", summary) == ""
+    assert unit_of("source.hst.flux", summary) == "electron/s, unlensed"
+    assert unit_of("source.band7.image_flux", summary) == "Jy, lensed"
+    assert unit_of("lens.light.0.flux", summary) == "unit of its sky, unlensed"
+    assert unit_of("source.flux", summary | {"skies": [{"name": "", "unit": ""}]}) == "unit of the image, unlensed"
 
 
 def test_the_page_has_numbers_with_their_powers_and_no_errors_of_constants():
     mass = {"median": 2.345e11, "q16": 2.335e11, "q84": 2.357e11, "std": 1.1e9, "map": 2.3451e11}
     scale = {"median": 6.0256, "q16": 6.0256, "q84": 6.0256, "std": 0.0, "map": 6.0256}
-    rows = parameter_table({"lens.einstein_mass": mass, "source.kpc_per_arcsec": scale}, {}).split("<tr>")[2:]
+    summary = {"derived": {"lens.einstein_mass": mass, "source.kpc_per_arcsec": scale}, "skies": []}
+    rows = parameter_table(summary, "derived", {}).split("<tr>")[2:]
     cells = [re.findall(r"<td>([^<]*)</td>", row) for row in rows]
     assert cells[0][1:5] == ["2.345e+11", "0.010e+11", "0.012e+11", "2.345e+11"]
     assert cells[1][1:5] == ["6.0256", "", "", "6.0256"]

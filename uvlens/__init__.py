@@ -16,7 +16,16 @@ else:
 
 _HOMES = {
     "batch": ("evaluate_batch",),
-    "data": ("Imaging", "VisibilityStream", "Visibilities", "read", "stream", "weight_factor", "write"),
+    "data": (
+        "Imaging",
+        "VisibilityStream",
+        "Visibilities",
+        "apply_weights",
+        "read",
+        "stream",
+        "weight_factor",
+        "write",
+    ),
     "errors": ("InputError", "UVLensWarning"),
     "grid": ("Mask", "PixelGrid"),
     "imaging": ("make_image",),

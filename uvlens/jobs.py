@@ -20,7 +20,7 @@ from .errors import InputError, UVLensWarning
 from .files import save_json, write_atomically
 from .provenance import as_command, command_line
 
-_NOT_INSTALLED = "fits on several workers need dask.distributed: pip install 'uvlens[dask]'"
+_NOT_INSTALLED = "fits on several workers need dask.distributed: pip install distributed"
 LOG = "job.log"
 _FINISHED = "job.json"
 _SUFFIXES = (".yaml", ".yml")

@@ -10,9 +10,12 @@ from .residualstatistics import residual_statistics, whitened_residuals
 
 
 def table(head, rows):
-    """HTML of a table; cells are text, a head without any is left out."""
+    """HTML of a table; cells are text. A head without any is left out, and a column where no row says anything."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    kept = [i for i in range(len(head)) if not rows or any(row[i] for row in rows)]
+    head, rows = [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
     lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)] if any(head) else []
-    lines += ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows]
+    lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 

@@ -16,7 +16,7 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;b
 padding-bottom:.2rem}h3{font-size:1rem}table{border-collapse:collapse;font-size:.88rem;margin:.6rem 0}
 td,th{padding:.22rem .7rem;text-align:right;border-bottom:1px solid #e6ebf0;white-space:nowrap}
 td:first-child,th:first-child{text-align:left;font-family:ui-monospace,monospace}
-td:last-child,th:last-child{text-align:left;color:#5b6b7a}
+.units td:last-child,.units th:last-child{text-align:left;color:#5b6b7a}
 .wide{overflow-x:auto}.wraps td{white-space:normal;overflow-wrap:anywhere;text-align:left}
 .wraps td:first-child{white-space:nowrap}
 img{max-width:100%;height:auto}figure{margin:1rem 0}
@@ -59,8 +59,8 @@ def report_page(directory, summary, captions, sections, truth):
         sections["data"],
         *sky_sections(pictures),
         sections["residuals"],
-        f"<h2>Parameters</h2><div class='wide'>{parameter_table(summary['parameters'], truth)}</div>{_copies(summary)}",
-        f"<h2>Derived</h2><div class='wide'>{parameter_table(summary['derived'], truth)}</div>",
+        f"<h2>Parameters</h2><div class='wide'>{parameter_table(summary, 'parameters', truth)}</div>{_copies(summary)}",
+        f"<h2>Derived</h2><div class='wide'>{parameter_table(summary, 'derived', truth)}</div>",
         nuisance_page(summary, pictures),
         f"<h2>Posterior</h2>{posterior}{convergence_section(summary['diagnostics'])}",
         *_found_pictures(directory),

@@ -79,14 +79,24 @@ def _place(path):
     return " ".join(part for part in path.split(".")[:-1] if not part.isdigit()).replace(" mass", "")
 
 
-def unit_of(path):
-    """Unit of a parameter path, in words."""
-    last = path.split(".")[-1]
-    return "dimensionless" if last == "strength" else LABELS.get(last, ("", ""))[1]
+def unit_of(path, summary=None):
+    """Unit of a parameter path, in words; with the summary of a fit that of its data and sources."""
+    *place, last = path.split(".")
+    words = "dimensionless" if last == "strength" else LABELS.get(last, ("", ""))[1]
+    if summary is None:
+        return words
+    if last == "magnification" and ".".join([*place, "total_magnification"]) not in summary["derived"]:
+        return ""  # of a light profile, which has no pixels
+    if "Jy" in words:
+        units = {one["name"]: one.get("unit", "Jy") for one in summary["skies"]}
+        own = {unit for name, unit in units.items() if name in place} or set(units.values())
+        return words.replace("Jy", (own.pop() or "unit of the image") if len(own) == 1 else "unit of its sky")
+    return words
 
 
-def parameter_table(values, truth):
-    """HTML table of {path: statistics} (see `results.statistics`), with true values by path where there are any."""
+def parameter_table(summary, kind, truth):
+    """HTML table of the "parameters" or "derived" of a summary, with true values by path where there are any."""
+    values = summary[kind]
     truth = {path: truth[path] for path in values if path in truth}
     head = "<tr><th>parameter</th><th>median</th><th>-</th><th>+</th><th>best fit</th>"
     head += ("<th>truth</th><th>sigma off</th>" if truth else "") + "<th>unit</th></tr>"
@@ -103,8 +113,8 @@ def parameter_table(values, truth):
             off = None if known is None or not s["std"] else (s["median"] - known) / s["std"]
             text += f"<td>{_scaled(known, power, digits)}</td>"
             text += f"<td>{'' if off is None else f'{off:+.1f}'}</td>"
-        rows.append(f"<tr><td>{html.escape(path)}</td>{text}<td>{html.escape(unit_of(path))}</td></tr>")
-    return f"<table>{head}{''.join(rows)}</table>"
+        rows.append(f"<tr><td>{html.escape(path)}</td>{text}<td>{html.escape(unit_of(path, summary))}</td></tr>")
+    return f"<table class='units'>{head}{''.join(rows)}</table>"
 
 
 def write_tables(summary, directory):
@@ -122,7 +132,7 @@ def latex_table(summary):
                 name = short_name(path)
                 # figures show its logarithm, tables itself
                 name = "strength" if name == "ln strength" else name if "$" in name else _escaped(name)
-                cells = [name, rf"\texttt{{{_escaped(path)}}}", latex_value(s), _escaped(unit_of(path))]
+                cells = [name, rf"\texttt{{{_escaped(path)}}}", latex_value(s), _escaped(unit_of(path, summary))]
                 lines.append(" & ".join(cells) + r" \\")
         lines.append(r"\hline")
     return "\n".join([*lines, r"\end{tabular}", ""])
@@ -154,8 +164,8 @@ def ecsv_table(summary):
     table["kind"] = ["free" if kind == "parameters" else "derived" for _, kind, _ in rows]
     for key in ("median", "q16", "q84", "mean", "std", "map"):
         table[key] = [np.nan if s[key] is None else float(s[key]) for _, _, s in rows]
-    table["unit"] = [_astropy_unit(unit_of(path)) for path, _, _ in rows]
-    table["meaning"] = [unit_of(path) for path, _, _ in rows]
+    table["unit"] = [_astropy_unit(unit_of(path, summary)) for path, _, _ in rows]
+    table["meaning"] = [unit_of(path, summary) for path, _, _ in rows]
     table.meta = {"uvlens": summary["version"], "seed": summary["seed"], "method": summary["method"]}
     stream = io.StringIO()
     table.write(stream, format="ascii.ecsv")

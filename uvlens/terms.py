@@ -66,6 +66,7 @@ def describe_skies(model, found):
             {
                 "name": sky.name,
                 "kind": "image" if sky.is_image else "visibilities",
+                "unit": reduction.unit if sky.is_image else "Jy",
                 "frequencies_hz": sky.frequencies,
                 "n_channels": sky.n_channels,
                 "n_visibilities": reduction.n_visibilities,

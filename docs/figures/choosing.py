@@ -95,7 +95,7 @@ def new_figure(width, height, rows, columns, **options):
 
 
 def draw_pixels(data):
-    """Einstein radius of the largest evidence against the pixel scale: one ray, 4 x 4, with the response of the pixels."""
+    """Einstein radius of the largest evidence against the pixel scale: rays, and the response of the pixels."""
     scales = np.array([0.05, 0.07, 0.09, 0.12, 0.15])
     kinds = {"one ray a pixel": (1, False), "4 x 4 rays": (4, False), "4 x 4 rays, pixel_window": (4, True)}
     mesh = uvl.RectangularMesh(20, 20, extent=0.4, center=(0.05, 0.08))

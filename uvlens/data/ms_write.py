@@ -17,7 +17,7 @@ from .ms_tables import write_subtables
 
 BLOCK = 2**20
 """Visibilities written together."""
-_NEEDS_ARCAE = "writing a measurement set needs arcae: pip install 'uvlens[ms]'"
+_NEEDS_ARCAE = "writing a measurement set needs arcae: pip install arcae"
 _DAY = 86400.0
 _FIRST_DAY = 59000.0 * _DAY
 """Added to times that count from another origin: 2020-05-31."""

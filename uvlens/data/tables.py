@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 
-_NOT_INSTALLED = "reading a measurement set needs a casacore library: pip install 'uvlens[ms]'"
+_NOT_INSTALLED = "reading a measurement set needs a casacore library: pip install arcae (or python-casacore)"
 _ONE_AT_A_TIME = threading.RLock()
 """Held by the libraries that are not safe in several threads: all but arcae."""
 

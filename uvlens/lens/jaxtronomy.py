@@ -54,7 +54,7 @@ def _profile(name):
     try:
         from jaxtronomy.LensModel.profile_list_base import lens_class
     except ImportError:
-        raise InputError("JAXtronomyMass needs JAXtronomy: pip install uvlens[jaxtronomy]") from None
+        raise InputError("JAXtronomyMass needs JAXtronomy: pip install jaxtronomy") from None
     try:
         return lens_class(name)
     except (ValueError, KeyError, NotImplementedError):

@@ -24,7 +24,7 @@ from .partial import is_partial, load_partial, save_partial
 
 _WORKERS = 2
 """Threads where nothing is said: one reads while the other transforms, which has threads of its own."""
-_NOT_INSTALLED = "a cluster needs dask: pip install 'uvlens[dask]'"
+_NOT_INSTALLED = "a cluster needs dask: pip install dask distributed"
 
 
 @dataclasses.dataclass(frozen=True)
