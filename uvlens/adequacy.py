@@ -27,6 +27,7 @@ from .products import all_cells, model_cells
 from .sourcedraws import draw_sources, with_source
 
 INADEQUATE = 0.01
+_ROUNDING = 1e-15
 _ENOUGH = 5
 """Draws beyond a value from which their share says how probable it is."""
 
@@ -67,11 +68,13 @@ class Adequacy:
         verdict = "adequate" if self.is_adequate else "NOT adequate"
         worst = min(self.skies, key=lambda sky: min(sky["p_chi_squared"], sky["p_peak"], *sky.get("uv_p", [1.0])))
         ratio = float(np.mean(worst["chi_squared"])) / worst["n_real"]
+        too_large = ": the data scatter less than their errors say" if ratio < 1.0 else ""
+        hint = too_large if worst["p_chi_squared"] < INADEQUATE else ""
         return (
-            f"The model is {verdict}: p = {self.p_value:.2g}; chi^2 / n = "
-            f"{ratio:.3f} (p {worst['p_chi_squared']:.2g}), largest residual "
+            f"The model is {verdict}: p {_spelt(self.p_value)}; chi^2 / n = "
+            f"{ratio:.3f} (p {_spelt(worst['p_chi_squared'])}{hint}), largest residual "
             f"{float(np.mean(worst['peak'])):.1f} sigma, of noise {float(np.mean(worst['peak_of_noise'])):.1f} "
-            f"(p {worst['p_peak']:.2g})."
+            f"(p {_spelt(worst['p_peak'])})."
         )
 
     def save(self, directory):
@@ -234,3 +237,8 @@ def antenna_chi_squared(found, data):
         for one in numbers
         if (mine := (good.antenna1 == one) | (good.antenna2 == one)).any()
     }
+
+
+def _spelt(p_value):
+    """A probability; below rounding its bound."""
+    return f"= {p_value:.2g}" if p_value > _ROUNDING else f"< {_ROUNDING:.0e}"

@@ -31,8 +31,8 @@ def figure_of(columns, rows=1, width=3.9, height=3.6):
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def show_image(axes, image, grid, title, unit, *, limits=None, cmap=SEQUENTIAL):
-    """Draw an image [row North, column East] with East to the left and a colour bar."""
+def show_image(axes, image, grid, title, unit, *, limits=None, cmap=SEQUENTIAL, bar=True):
+    """Draw an image [row North, column East] with East to the left and a colour bar (or without); what was drawn."""
     west, east, south, north = grid.extent
     axes.set_facecolor(_OUTSIDE)
     low, high = limits if limits is not None else (np.nanmin(image), np.nanmax(image))
@@ -49,10 +49,17 @@ def show_image(axes, image, grid, title, unit, *, limits=None, cmap=SEQUENTIAL):
     axes.set_xlabel("East offset [arcsec]")
     axes.set_ylabel("North offset [arcsec]")
     axes.set_title(title, fontsize=11)
-    bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.82, pad=0.02)
+    axes.tick_params(labelsize=8)
+    if bar:
+        draw_bar(drawn, axes, unit)
+    return drawn
+
+
+def draw_bar(drawn, axes, unit):
+    """The colour bar of what was drawn, beside one panel or several."""
+    bar = drawn.figure.colorbar(drawn, ax=axes, shrink=0.82, pad=0.02)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    axes.tick_params(labelsize=8)
 
 
 def draw_beam(axes, beam, grid):

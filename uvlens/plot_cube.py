@@ -4,11 +4,13 @@ import numpy as np
 
 from .conventions import SPEED_OF_LIGHT
 from .lens import caustics
-from .plot import DIVERGING, draw_curves, draw_scale_bar, figure_of, kpc_per_arcsec, lens_curves, show_image
+from .plot import DIVERGING, draw_bar, draw_curves, draw_scale_bar, figure_of, kpc_per_arcsec, lens_curves, show_image
 from .products import channel_frequencies
 
 _MOST = 12
 """Channels that are drawn; of more, evenly chosen ones."""
+_COLUMNS = 6
+"""Of them side by side."""
 _SIGNIFICANT = 3.0
 
 
@@ -33,19 +35,35 @@ def plot_channels(members, lens):
         brightness, _, grid = one.picture(one.parts[0])
         pictures.append((data, left, 1e3 * brightness))
     top = [max(np.nanmax(picture[i]) for picture in pictures) for i in (0, 2)]
-    figure, axes = figure_of(len(shown), 3, 2.9, 2.7)
-    for column, (c, (data, left, source)) in enumerate(zip(shown, pictures)):
-        title = f"{frequencies[c] / 1e9:.4f} GHz\n{velocity[c]:+.0f} km/s"
-        show_image(axes[0, column], data, mask.grid, title, "dirty / noise", limits=(-3.0, top[0]))
-        show_image(axes[1, column], left, mask.grid, "", "residual / noise", limits=(-5.0, 5.0), cmap=DIVERGING)
-        show_image(axes[2, column], source, grid, "", "mJy/arcsec$^2$", limits=(0.0, top[1]))
-        draw_curves(axes[2, column], inside, color="cyan", linewidth=0.7)
-        west, east, south, north = grid.extent
-        axes[2, column].set_xlim(east, west)
-        axes[2, column].set_ylim(south, north)
-        if column:
-            for axis in axes[:, column]:
-                axis.set_ylabel("")
+    columns = min(len(shown), _COLUMNS)
+    n_blocks = -(-len(shown) // columns)
+    figure, axes = figure_of(columns, 3 * n_blocks, 2.1, 2.2)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for block in range(n_blocks):
+        own = axes[3 * block : 3 * block + 3]
+        inside_block = slice(block * columns, (block + 1) * columns)
+        for column, (c, (data, left, source)) in enumerate(zip(shown[inside_block], pictures[inside_block])):
+            title = f"{frequencies[c] / 1e9:.4f} GHz\n{velocity[c]:+.0f} km/s"
+            drawn = [
+                show_image(own[0, column], data, mask.grid, title, "", limits=(-3.0, top[0]), bar=False),
+                show_image(own[1, column], left, mask.grid, "", "", limits=(-5.0, 5.0), cmap=DIVERGING, bar=False),
+                show_image(own[2, column], source, grid, "", "", limits=(0.0, top[1]), bar=False),
+            ]
+            draw_curves(own[2, column], inside, color="cyan", linewidth=0.7)
+            west, east, south, north = grid.extent
+            own[2, column].set_xlim(east, west)
+            own[2, column].set_ylim(south, north)
+            for row, axis in enumerate(own[:, column]):
+                axis.set_axis_on()
+                axis.set_xlabel("")
+                axis.set_ylabel("North [arcsec]" if column == 0 else "", fontsize=8)
+                if row == 2:
+                    axis.set_xlabel("East [arcsec]", fontsize=8)
+                axis.tick_params(labelsize=7, labelleft=column == 0)
+            own[0, column].title.set_fontsize(8)
+        for row, unit in enumerate(("dirty / noise", "residual / noise", "source, mJy/arcsec$^2$")):
+            draw_bar(drawn[row], list(own[row]), unit)
     return figure
 
 
@@ -74,7 +92,7 @@ def plot_moments(members, lens):
     total, mean, grid = moments(members)
     inside = caustics(lens, lens_curves(members[0].mask, lens))
     figure, axes = figure_of(2, 1, 5.0, 4.4)
-    show_image(axes[0, 0], 1e3 * total, grid, "integrated source", "mJy/arcsec$^2$ km/s")
+    show_image(axes[0, 0], total, grid, "integrated source", "Jy/arcsec$^2$ km/s")
     largest = np.nanmax(np.abs(mean)) if np.isfinite(mean).any() else 1.0
     show_image(axes[0, 1], mean, grid, "mean velocity", "km/s", limits=(-largest, largest), cmap=DIVERGING)
     for axis in axes.flat:

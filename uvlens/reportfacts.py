@@ -28,7 +28,8 @@ def data_section(skies):
         head = ("data", "visibilities", "flagged", "antennas", "frequency", "channels", "baselines")
         rows = [_observation(one) for sky in seen for one in sky.reduction.observations]
         head_of_sky = ("sky", "beam (natural)", "noise", "peak S/N", "pixels", "scale", "99.5 % of the weight below")
-        text += table(head, rows) + table(head_of_sky, map(_visibility_sky, seen))
+        named = [_named(sky, 0, [one.name for one in seen]) for sky in seen]
+        text += table(head, rows) + table(head_of_sky, map(_visibility_sky, seen, named))
     if images:
         text += table(("image", "fitted pixels", "scale", "unit", "median error", "peak S/N"), map(_image, images))
     return f"<h2>Data</h2>{text}"
@@ -42,7 +43,14 @@ def _observation(one):
     return name, f"{one.n_visibilities:,}", f"{one.n_flagged:,}", antennas, frequency, one.n_channels, baselines
 
 
-def _visibility_sky(sky):
+def _named(sky, channel, names):
+    """The name of a sky, with the frequency where others have the same name."""
+    if names.count(sky.name) == 1 or not sky.frequencies:
+        return sky.name or "all"
+    return f"{sky.name} {sky.frequencies[channel] / 1e9:.4f} GHz".strip()
+
+
+def _visibility_sky(sky, name):
     reduction = sky.reduction
     u, v, _, weight = all_cells(reduction)
     beam, noise = synthesized_beam(u, v, weight), reduction.sum_weight**-0.5
@@ -51,7 +59,7 @@ def _visibility_sky(sky):
     of_channel = " a channel" if sky.n_channels > 1 else ""
     longest = f"{reduction.histogram.quantile(0.995) / 1e3:.1f} kλ"
     scale = f'{sky.mask.grid.pixel_scale:.4g}"'
-    return sky.name or "all", shape, level(noise) + of_channel, f"{peak:.1f}", f"{sky.mask.n_pixels:,}", scale, longest
+    return name, shape, level(noise) + of_channel, f"{peak:.1f}", f"{sky.mask.n_pixels:,}", scale, longest
 
 
 def _image(sky):
@@ -70,9 +78,9 @@ def residual_section(found):
     for one in found:
         values = whitened_residuals(one)
         facts = residual_statistics(values)
-        channel = f"channel {one.channel}" if one.of_sky.n_channels > 1 else ""
         names = tuple(facts)
-        rows.append((" ".join([one.of_sky.name, channel]).strip() or "data", f"{len(values):,}"))
+        said = _named(one.of_sky, one.channel, [other.of_sky.name for other in found])
+        rows.append((said if one.of_sky.name or len(found) > 1 else "data", f"{len(values):,}"))
         rows[-1] += tuple(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value, _, _ in facts.values())
         rows.append(("of noise", "", *(_expected(mean, spread) for _, mean, spread in facts.values())))
     return f"<h2>Whitened residuals</h2>{table(('', 'numbers', *names), rows)}<p>{_RESIDUALS}</p>"
