@@ -46,6 +46,27 @@ def test_longer_examples(name):
     run_example(name)
 
 
+@pytest.mark.slow
+def test_the_pipeline_finds_the_lens(tmp_path):
+    """Its first stage, one profile for five clumps, is 50 errors off; pixels and adaptive pixels are not."""
+    for name in ("pipeline", "pipeline_simulation"):
+        content = yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text())
+        if "pipeline" in content:
+            content["pipeline"] = content["pipeline"][:3]
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    runs = (["simulate", "pipeline_simulation.yaml", "--out", "pipeline.npz"], ["fit", "pipeline.yaml", "--out", "fit"])
+    for command, file, option, out in runs:
+        done = CliRunner().invoke(main, [command, str(tmp_path / file), option, str(tmp_path / out)])
+        assert done.exit_code == 0, done.stderr
+    truth = yaml.safe_load((tmp_path / "pipeline_simulation.yaml").read_text())["lens"]["mass"]
+    for folder in ("fit/2_pixels", "fit"):
+        found = json.loads((tmp_path / folder / "summary.json").read_text())["parameters"]
+        for path, s in found.items():
+            if path.startswith("lens.mass."):
+                number, name = path.split(".")[2:]
+                assert abs(s["median"] - truth[int(number)][name]) < 3.5 * s["std"], (folder, path)
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", REAL)
 def test_examples_of_real_data(name, data_folder):

@@ -141,7 +141,7 @@ def test_results_go_on_to_the_next_model(folder):
     adapt = first.adapt_image()
     truth = np.asarray(arcs(*adapt.grid.coordinates()))
     assert np.corrcoef(truth.ravel(), adapt.image.ravel())[0, 1] > 0.95
-    lens = first.lens_priors(widen=3.0)
+    lens = first.lens_priors(widen=3.0, floor=0.0)
     stated, samples = lens.mass[0].theta_E, first.vectors[:, first.model.parameters.paths.index("lens.mass.0.theta_E")]
     assert stated.name == "truncnormal" and np.allclose(
         stated.arguments, (np.median(samples), 3 * samples.std(), 0.8, 1.0)

@@ -19,6 +19,7 @@ from .lens.images import image_positions
 from .reconstruction import light_grid
 
 _SIGNIFICANT = 3.0
+_SEEN = 1.0
 _FAINTEST = 0.1
 """|magnification| below which an image is none that a guard is made of."""
 _N_TRACED = 100
@@ -54,8 +55,8 @@ def adapt_image(result, sky=None, source=None):
 def source_region(result, sky=None, share=0.98, source=None):
     """(extent, (x, y)): the square that holds `share` of the flux of the pixelised sources [arcsec].
 
-    The centre is the mean position weighted by flux where S/N > 3; extent is half the side, as RectangularMesh has it.
-    A source of light profiles alone counts where they are bright.
+    The centre is the mean position weighted by flux, extent half the side, as RectangularMesh has it. Pixels with
+    S/N > 1 count: those of a faint halo have less than 3 each and half of the flux together.
 
     Args:
         result: Result.
@@ -69,9 +70,10 @@ def source_region(result, sky=None, share=0.98, source=None):
     name = _sky(result, sky).name
 
     def compute():
-        x, y, flux = _bright_points(_members(result, name), source, as_flux=True)
-        if not flux.sum() > 0.0:
+        x, y, brightness, area, significance = _points(_members(result, name), source)
+        if not (significance > _SIGNIFICANT).any():
             raise InputError("this fit has no source pixel with S/N > 3: nothing says where its source is")
+        flux = np.where(significance > _SEEN, brightness * area, 0.0)
         center = float(np.average(x, weights=flux)), float(np.average(y, weights=flux))
         distance = np.maximum(np.abs(x - center[0]), np.abs(y - center[1]))
         order = np.argsort(distance)
@@ -104,7 +106,8 @@ def positions_of(result, threshold=None, source=0, sky=None):
     mask = own.mask
 
     def compute():
-        x, y, brightness = _bright_points(_members(result, own.name), source)
+        x, y, brightness, _, significance = _points(_members(result, own.name), source)
+        brightness = np.where(significance > _SIGNIFICANT, brightness, 0.0)
         if not brightness.size or not brightness.max() > 0.0:
             raise InputError("this fit has no source pixel with S/N > 3: it has no brightest point")
         brightest = int(np.argmax(brightness))
@@ -123,7 +126,7 @@ def positions_of(result, threshold=None, source=0, sky=None):
     return Positions(jnp.asarray(xy), float(threshold), source)
 
 
-def lens_priors(result, widen=3.0, floor=0.0):
+def lens_priors(result, widen=3.0, floor=0.5):
     """The LensPlane (or list of them) of a fit with priors about its posterior in the place of its own.
 
     The rule is that of `priors_about`. Hand the new Model `chained=True`, and the cosmology and reference_redshift of
@@ -132,26 +135,27 @@ def lens_priors(result, widen=3.0, floor=0.0):
     return priors_about(result, {"lens": result.model.components["lens"]}, widen, floor)[0]["lens"]
 
 
-def _bright_points(members, source, as_flux=False):
-    """(x, y, brightness or flux) of the source pixels with S/N > 3 of [Reconstruction], of light profiles without."""
-    x, y, values = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+def _points(members, source):
+    """(x, y, brightness, area, S/N) of the source pixels of [Reconstruction], of light profiles alone without noise."""
+    found = [[], [], [], [], []]
     for one in members:
         for part in one.parts:
             if source is not None and part.block.source != source:
                 continue
             brightness = np.asarray(one.source(part))
-            kept = brightness > _SIGNIFICANT * np.sqrt(np.diagonal(one.covariance)[part.columns])
-            for found, everything in zip((x, y), part.mesh.node_positions(part.geometry)):
-                found.append(np.asarray(everything)[kept])
-            area = np.asarray(part.mesh.node_areas(part.geometry)) if as_flux else 1.0
-            values.append((brightness * area)[kept])
+            positions = part.mesh.node_positions(part.geometry)
+            area = part.mesh.node_areas(part.geometry)
+            error = np.sqrt(np.diagonal(one.covariance)[part.columns])
+            for values, own in zip(found, (*positions, brightness, area, brightness / error)):
+                values.append(np.asarray(own))
         lights = [light for light in one.lights if light.is_lensed and source in (None, light.of.place)]
         if lights and not any(source in (None, part.block.source) for part in one.parts):
-            positions = light_grid(one, lights).coordinates()
-            for found, everything in zip((x, y), positions):
-                found.append(np.asarray(everything).ravel())
-            values.append(np.maximum(sum(light.brightness(*positions) for light in lights), 0.0).ravel())
-    return tuple(np.concatenate(one) for one in (x, y, values))
+            positions = [np.asarray(axis).ravel() for axis in light_grid(one, lights).coordinates()]
+            brightness = np.maximum(sum(light.brightness(*positions) for light in lights), 0.0)
+            seen = np.where(brightness > 0.0, np.inf, 0.0)
+            for values, own in zip(found, (*positions, brightness, np.ones_like(brightness), seen)):
+                values.append(own)
+    return tuple(np.concatenate([np.zeros(0), *values]) for values in found)
 
 
 def _scatter(result, xy, source):

@@ -4,8 +4,8 @@ pipeline:
   - name: simple                       # its folder is OUT/1_simple; that of the last stage is OUT
     source: {...}                      # in the place of the section of the file; lens, positions, image_plane, fit too
   - name: pixels
-    priors: {from: simple, widen: 3.0, floor: 0.05, only: [lens]}
-    mesh: {from: simple, share: 0.98, margin: 1.3}
+    priors: {from: simple, widen: 3.0, floor: 0.5, only: [lens]}
+    mesh: {from: simple, share: 0.98, margin: 1.5}
     positions: {from: simple, threshold: 0.2}
   - name: adaptive
     adapt: pixels
@@ -172,7 +172,7 @@ def _earlier(value, name, names, i):
 
 def _priors_from(section, earlier):
     stage = earlier(section.require("from"), section.name("from"))
-    floor = as_number(section.get("floor", 0.05), section.name("floor"))
+    floor = as_number(section.get("floor", 0.5), section.name("floor"))
     if floor < 0.0:
         raise InputError(f"{section.name('floor')}: expected a number >= 0, got {floor}")
     only = section.get("only", [])
@@ -187,7 +187,7 @@ def _mesh_from(section, earlier):
     share = section.number("share", 0.98, positive=True)
     if share > 1.0:
         raise InputError(f"{section.name('share')}: expected a share of the flux, at most 1, got {share}")
-    found = MeshFrom(stage, share, section.number("margin", 1.3, positive=True))
+    found = MeshFrom(stage, share, section.number("margin", 1.5, positive=True))
     section.finish()
     return found
 

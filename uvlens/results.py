@@ -327,7 +327,7 @@ class Result:
 
         return source_plane(self, sky, channel, source)
 
-    def lens_priors(self, widen=3.0, floor=0.0):
+    def lens_priors(self, widen=3.0, floor=0.5):
         """LensPlane with priors about this posterior (see `uvlens.chaining.lens_priors`)."""
         from .chaining import lens_priors
 

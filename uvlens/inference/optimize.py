@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.optimize
+from scipy.stats import norm
 
 from .density import IMPOSSIBLE
 from .draws import allowed_draws
@@ -18,6 +19,8 @@ the power of _GENTLE over the best value of the screening. At full weight of a b
 nothing and a line search ends in whatever needle or demagnified image fits a little better than where it began."""
 _MET = 0.05
 """Distance per parameter, in prior standard deviations, of climbs that have come to the same place."""
+_STRENGTHS = np.linspace(0.1, 0.9, 9)
+"""Quantiles of the prior of a strength that are tried."""
 _FARTHEST = 6.0
 """Prior standard deviations beyond which no climb goes."""
 
@@ -45,6 +48,10 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
     a better climb last) a few more on one half-way (in logarithms), and from there to the top. The positions guard is
     never tempered: it is what keeps the climbs from a demagnified source.
 
+    Where priors come from an earlier fit, the first start is its best fit, with the best of some strengths of the new
+    prior of the source, and climbs at full weight: tempered, or with a source that is far too smooth, it would forget
+    where it began.
+
     Args:
         density: Density of n parameters.
         rng: numpy random Generator.
@@ -68,23 +75,46 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
     highest = np.max(values + 0.5 * np.sum(draws**2, axis=1) - density.guard(draws)[0])
     power = min(1.0, _GENTLE / max(highest, 1.0))
     tempered, _ = _tempered(density, values, np.zeros_like(draws), draws, power)
-    order = np.argsort(-tempered, kind="stable")[:n_starts]
+    near = [0] if _is_chained(density.model) else []
+    if near:
+        draws[0], values[0] = _with_best_strength(density, draws[0], values[0])
+    order = [i for i in np.argsort(-tempered, kind="stable") if i not in near][: n_starts - len(near)]
 
     def follow(message, first, share):
         return lambda done: report(message, first + share * done)
 
-    begun = ascend(density, draws[order], _FIRST_STEPS, power, follow("first steps", 0.2, 0.4))
-    kept = _apart(begun, -(-n_starts // 3))
-    z = np.array([begun[i][0] for i in kept])
-    if power < 1.0:
-        z = np.array([x for x, _ in ascend(density, z, _FIRST_STEPS, power**0.5, follow("climbing", 0.6, 0.1))])
+    begun = ascend(density, draws[order], _FIRST_STEPS, power, follow("first steps", 0.2, 0.4)) if order else []
+    kept = _apart(begun, -(-len(order) // 3))
+    z = [begun[i][0] for i in kept]
+    if power < 1.0 and z:
+        z = [x for x, _ in ascend(density, np.array(z), _FIRST_STEPS, power**0.5, follow("climbing", 0.6, 0.1))]
+    z = np.array([*(draws[i] for i in near), *z])
     ended = ascend(density, z, max_iterations, 1.0, follow("climbing", 0.7, 0.3))
-    optima = [Optimum(x, value, float(values[order[i]])) for i, (x, value) in zip(kept, ended)]
+    optima = [Optimum(x, value, float(values[o])) for o, (x, value) in zip([*near, *(order[i] for i in kept)], ended)]
+    steps = [optima[0].value for _ in near] + [value for _, value in begun]
+    went_on = [True for _ in near] + [i in kept for i in range(len(order))]
     starts = [
-        {"z": draws[o], "value": float(values[o]), "first_steps": begun[i][1], "went_on": i in kept}
-        for i, o in enumerate(order)
+        {"z": draws[o], "value": float(values[o]), "first_steps": first, "went_on": on}
+        for o, first, on in zip([*near, *order], steps, went_on, strict=True)
     ]
     return sorted(optima, key=lambda o: -o.value), starts
+
+
+def _is_chained(model):
+    """Whether a Model has priors from an earlier fit, whose medians are its best fit."""
+    return getattr(model, "chained", False) or any(prior.is_chained for prior in model.parameters.priors)
+
+
+def _with_best_strength(density, z, value):
+    """(z, value) with the strengths of regularisations, all at one quantile of their priors, of the highest density."""
+    strengths = [path.endswith(".regularization.strength") for path in density.model.parameters.paths]
+    if not any(strengths):
+        return z, value
+    tried = np.repeat(z[None], len(_STRENGTHS), axis=0)
+    tried[:, strengths] = norm.ppf(_STRENGTHS)[:, None]
+    values = density.values(tried)
+    best = int(np.argmax(values))
+    return (tried[best], float(values[best])) if values[best] > value else (z, value)
 
 
 def _apart(begun, n_kept):
