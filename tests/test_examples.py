@@ -29,20 +29,17 @@ def run_example(name, **environment):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-QUICK = ("quickstart",)
-LONGER = ("sma", "multi_array", "imaging", "joint_alma_hst", "self_calibration", "gpu_batch", "cube", "many_lenses")
+SIMULATED = (
+    "quickstart", "sma", "multi_array", "imaging", "joint_alma_hst", "self_calibration", "gpu_batch", "cube",
+    "many_lenses",
+)  # fmt: skip
 REAL = ("spt0346_parametric", "spt0346_pixelised")
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_examples(name):
-    run_example(name)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LONGER)
-def test_longer_examples(name):
-    """Up to two minutes on two cores each."""
+@pytest.mark.parametrize("name", SIMULATED)
+def test_examples(name):
+    """Up to two minutes on two cores each; `.ci/run` runs them."""
     run_example(name)
 
 
@@ -76,7 +73,7 @@ def test_examples_of_real_data(name, data_folder):
 def test_every_example_is_run():
     """None is forgotten, and each has cells and ends in an assertion."""
     files = {path.stem: path.read_text() for path in (ROOT / "examples").glob("*.py")}
-    assert set(files) == {*QUICK, *LONGER, *REAL}
+    assert set(files) == {*SIMULATED, *REAL}
     for text in files.values():
         assert text.startswith("# %% [markdown]") and "assert " in text.strip().splitlines()[-1]
 

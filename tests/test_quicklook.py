@@ -21,7 +21,9 @@ def small_model(e1=0.1):
     return uvl.Model(normal, lens, source, rays=1, positions="none")
 
 
-@pytest.mark.parametrize("method", ["optimize", "nuts", pytest.param("nautilus", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["optimize", *(pytest.param(m, marks=pytest.mark.slow) for m in ("nuts", "nautilus"))]
+)
 def test_the_page_shows_the_best_so_far(tmp_path, monkeypatch, method):
     drawn = []
     draw = quicklook.QuickLook.draw
