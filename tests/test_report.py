@@ -26,6 +26,9 @@ from uvlens.residualstatistics import residual_statistics, whitened_residuals
 PATHS = ("lens.mass.0.theta_E", "lens.mass.0.e1", "source.pixels.regularization.strength")
 
 
+needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+
+
 @pytest.fixture(scope="module")
 def result():
     found, _ = laplace_result(small_model(small_data()))
@@ -212,13 +215,40 @@ def test_the_command_is_remembered():
         assert provenance()["command"] is None
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+def chromium(tmp_path, page, *options):
+    """What a browser without a network makes of a page: (stdout, stderr)."""
+    offline = ["--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--enable-logging=stderr"]
+    settings = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", *offline]
+    command = ["chromium", *settings, *options, page.resolve().as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=120, text=True)
+    return done.stdout, done.stderr
+
+
+@needs_chromium
+def test_it_opens_in_a_browser_without_a_network(page, tmp_path):
+    """Every picture is decoded, nothing else is asked for, nothing is said on the console; a broken page is caught."""
+    counting = """<script>addEventListener("load", () => {
+        const images = [...document.images], asked = performance.getEntriesByType("resource").map((one) => one.name);
+        const broken = images.filter((one) => !one.complete || one.naturalWidth == 0).length;
+        const foreign = asked.filter((name) => !name.startsWith("data:")).length;
+        document.title = [images.length, broken, foreign].join(" ");
+    });</script>"""
+    wrong = page.replace("data:image/png;base64,", "data:image/png;base64,AAAA", 1)
+    broken_end = '<img src="http://127.0.0.1:9/missing.png"><script>throw Error("no")</script></body>'
+    wrong = wrong.replace("</body>", broken_end)
+    for content, broken, foreign, said in ((page, 0, 0, False), (wrong, 2, 1, True)):
+        assert "</body>" in content
+        (tmp_path / "page.html").write_text(content.replace("</body>", f"{counting}</body>"))
+        found, log = chromium(tmp_path, tmp_path / "page.html", "--dump-dom", "--virtual-time-budget=5000")
+        numbers = [int(one) for one in re.search(r"<title>([\d ]+)</title>", found)[1].split()]
+        assert numbers == [8 + (broken > 0), broken, foreign]
+        assert ("CONSOLE" in log) == said, log
+
+
+@needs_chromium
 def test_it_prints_on_a4(folder, tmp_path):
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     target = tmp_path / "report.pdf"
-    page = (folder / "report.html").resolve().as_uri()
-    command = ["chromium", *options, f"--print-to-pdf={target}", page]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    chromium(tmp_path, folder / "report.html", f"--print-to-pdf={target}")
     content = target.read_bytes()
     boxes = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox \[([^]]*)\]", content)}
     # A4 is 595.3 x 841.9 points

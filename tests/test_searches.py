@@ -38,6 +38,7 @@ class Toy(eqx.Module):
     names: ClassVar = ("a", "b", "c")
     positions: ClassVar = None
     unguarded: ClassVar = True
+    chained: ClassVar = False
 
     @staticmethod
     def of(kind, center=(0.5, -0.3, 0.2), width=0.3, correlation=0.9):

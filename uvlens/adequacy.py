@@ -68,8 +68,8 @@ class Adequacy:
         verdict = "adequate" if self.is_adequate else "NOT adequate"
         worst = min(self.skies, key=lambda sky: min(sky["p_chi_squared"], sky["p_peak"], *sky.get("uv_p", [1.0])))
         ratio = float(np.mean(worst["chi_squared"])) / worst["n_real"]
-        too_large = ": the data scatter less than their errors say" if ratio < 1.0 else ""
-        hint = too_large if worst["p_chi_squared"] < INADEQUATE else ""
+        is_quiet = ratio < 1.0 and worst["p_chi_squared"] < INADEQUATE
+        hint = ": the data scatter less than their errors say" if is_quiet else ""
         return (
             f"The model is {verdict}: p {_spelt(self.p_value)}; chi^2 / n = "
             f"{ratio:.3f} (p {_spelt(worst['p_chi_squared'])}{hint}), largest residual "

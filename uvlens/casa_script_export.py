@@ -87,7 +87,7 @@ def weights(part, columns, shape):
     if "WEIGHT_SPECTRUM" in columns:
         try:
             spectrum = rows_last(part.getcol("WEIGHT_SPECTRUM"))
-        except Exception:  # cells that were never written
+        except RuntimeError:  # cells that were never written
             spectrum = np.zeros(0)
         if spectrum.shape == shape:
             return np.asarray(spectrum, dtype=float)
@@ -126,10 +126,10 @@ def primary_beam(path):
 def telescope_of(path):
     try:
         tb = open_table(os.path.join(path, "OBSERVATION"))
-        name = str(cell(tb, "TELESCOPE_NAME", 0))
-        tb.close()
-    except Exception:
+    except RuntimeError:  # no such table
         return None
+    name = str(cell(tb, "TELESCOPE_NAME", 0)) if tb.nrows() else None
+    tb.close()
     return name
 
 

@@ -19,7 +19,9 @@ from .lens.images import image_positions
 from .reconstruction import light_grid
 
 _SIGNIFICANT = 3.0
+"""S/N of a pixel that shows that there is a source, and may be its brightest point."""
 _SEEN = 1.0
+"""S/N of a pixel that may belong to it."""
 _FAINTEST = 0.1
 """|magnification| below which an image is none that a guard is made of."""
 _N_TRACED = 100

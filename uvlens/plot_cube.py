@@ -36,35 +36,36 @@ def plot_channels(members, lens):
         pictures.append((data, left, 1e3 * brightness))
     top = [max(np.nanmax(picture[i]) for picture in pictures) for i in (0, 2)]
     columns = min(len(shown), _COLUMNS)
-    n_blocks = -(-len(shown) // columns)
-    figure, axes = figure_of(columns, 3 * n_blocks, 2.1, 2.2)
+    figure, axes = figure_of(columns, 3 * -(-len(shown) // columns), 2.1, 2.2)
     for axis in axes.flat:
         axis.set_axis_off()
-    for block in range(n_blocks):
-        own = axes[3 * block : 3 * block + 3]
-        inside_block = slice(block * columns, (block + 1) * columns)
-        for column, (c, (data, left, source)) in enumerate(zip(shown[inside_block], pictures[inside_block])):
+    for first in range(0, len(shown), columns):
+        rows = axes[3 * first // columns :][:3]
+        for k, (c, (data, left, source)) in enumerate(zip(shown[first:][:columns], pictures[first:])):
             title = f"{frequencies[c] / 1e9:.4f} GHz\n{velocity[c]:+.0f} km/s"
             drawn = [
-                show_image(own[0, column], data, mask.grid, title, "", limits=(-3.0, top[0]), bar=False),
-                show_image(own[1, column], left, mask.grid, "", "", limits=(-5.0, 5.0), cmap=DIVERGING, bar=False),
-                show_image(own[2, column], source, grid, "", "", limits=(0.0, top[1]), bar=False),
+                show_image(rows[0, k], data, mask.grid, title, "", limits=(-3.0, top[0]), bar=False),
+                show_image(rows[1, k], left, mask.grid, "", "", limits=(-5.0, 5.0), cmap=DIVERGING, bar=False),
+                show_image(rows[2, k], source, grid, "", "", limits=(0.0, top[1]), bar=False),
             ]
-            draw_curves(own[2, column], inside, color="cyan", linewidth=0.7)
+            draw_curves(rows[2, k], inside, color="cyan", linewidth=0.7)
             west, east, south, north = grid.extent
-            own[2, column].set_xlim(east, west)
-            own[2, column].set_ylim(south, north)
-            for row, axis in enumerate(own[:, column]):
-                axis.set_axis_on()
-                axis.set_xlabel("")
-                axis.set_ylabel("North [arcsec]" if column == 0 else "", fontsize=8)
-                if row == 2:
-                    axis.set_xlabel("East [arcsec]", fontsize=8)
-                axis.tick_params(labelsize=7, labelleft=column == 0)
-            own[0, column].title.set_fontsize(8)
-        for row, unit in enumerate(("dirty / noise", "residual / noise", "source, mJy/arcsec$^2$")):
-            draw_bar(drawn[row], list(own[row]), unit)
+            rows[2, k].set_xlim(east, west)
+            rows[2, k].set_ylim(south, north)
+            _label(rows[:, k], is_first=k == 0)
+        for row, one, unit in zip(rows, drawn, ("dirty / noise", "residual / noise", "source, mJy/arcsec$^2$")):
+            draw_bar(one, list(row), unit)
     return figure
+
+
+def _label(column, is_first):
+    """Axes of the pictures of one channel, one above the other: what its neighbours say is not said again."""
+    for axis in column:
+        axis.set_axis_on()
+        axis.set_xlabel("East [arcsec]" if axis is column[-1] else "", fontsize=8)
+        axis.set_ylabel("North [arcsec]" if is_first else "", fontsize=8)
+        axis.tick_params(labelsize=7, labelleft=is_first)
+    column[0].title.set_fontsize(8)
 
 
 def moments(members):

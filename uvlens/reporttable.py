@@ -106,8 +106,8 @@ def parameter_table(summary, kind, truth):
             continue
         power, digits = _power(s), _digits(_error(s) / 10.0 ** _power(s))
         errors = [s["median"] - s["q16"], s["q84"] - s["median"]] if _error(s) else [None, None]
-        values = [s["median"], *errors, s["map"]]
-        text = "".join(f"<td>{_scaled(value, power, digits)}</td>" for value in values)
+        shown = [s["median"], *errors, s["map"]]
+        text = "".join(f"<td>{_scaled(value, power, digits)}</td>" for value in shown)
         if truth:
             known = truth.get(path)
             off = None if known is None or not s["std"] else (s["median"] - known) / s["std"]

@@ -48,7 +48,7 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
     a better climb last) a few more on one half-way (in logarithms), and from there to the top. The positions guard is
     never tempered: it is what keeps the climbs from a demagnified source.
 
-    Where priors come from an earlier fit, the first start is its best fit, with the best of some strengths of the new
+    Where priors come from an earlier fit, the first start is their median, with the best of some strengths of the new
     prior of the source, and climbs at full weight: tempered, or with a source that is far too smooth, it would forget
     where it began.
 
@@ -101,8 +101,8 @@ def optimize(density, rng, *, n_starts=8, n_screen=48, max_iterations=200, optim
 
 
 def _is_chained(model):
-    """Whether a Model has priors from an earlier fit, whose medians are its best fit."""
-    return getattr(model, "chained", False) or any(prior.is_chained for prior in model.parameters.priors)
+    """Whether a Model has priors from an earlier fit, so that the median of the prior is that of its posterior."""
+    return model.chained or any(prior.is_chained for prior in model.parameters.priors)
 
 
 def _with_best_strength(density, z, value):

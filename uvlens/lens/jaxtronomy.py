@@ -57,8 +57,8 @@ def _profile(name):
         raise InputError("JAXtronomyMass needs JAXtronomy: pip install jaxtronomy") from None
     try:
         return lens_class(name)
-    except (ValueError, KeyError, NotImplementedError):
-        raise InputError(f"JAXtronomyMass: JAXtronomy has no lens profile {name!r}") from None
+    except (ValueError, KeyError, NotImplementedError) as error:
+        raise InputError(f"JAXtronomyMass: JAXtronomy has no lens profile {name!r}: {error}") from None
 
 
 JAXTRONOMY_PROFILES = {"JAXtronomyMass": JAXtronomyMass}
