@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 import yaml
 from click.testing import CliRunner
@@ -135,6 +136,10 @@ def test_width_rules(normal):
     stated = scipy.stats.truncnorm(-2.5, 2.5, scale=0.2)
     half = 0.5 * (stated.ppf(0.84) - stated.ppf(0.16))
     assert np.isclose(mass.e1.arguments[1], 0.05 * half, rtol=2e-6) and mass.e1.arguments[2:] == (-0.5, 0.5)
+    # a larger floor widens all but sizes, which stay within 15 % of their median
+    wide = chaining.priors_about(result, model.components, floor=0.8)[0]["lens"].mass[0]
+    assert np.isclose(wide.theta_E.arguments[1], 0.15 * np.median(draws[order[0]]), rtol=2e-6)
+    assert np.isclose(wide.e1.arguments[1], 0.8 * half, rtol=2e-6)
     # three standard deviations are wider than the prior: it stays
     assert mass.e2 == uvl.Normal(0.0, 0.2)
     # a prior of the logarithm
@@ -212,6 +217,24 @@ def test_the_region_of_a_parametric_source(normal):
     extent, center = result.source_region(share=0.9)
     assert np.allclose(center, CENTER, atol=0.005)
     assert np.isclose(extent, WIDTH * scipy.stats.norm.ppf(0.5 + 0.5 * np.sqrt(0.9)), rtol=0.03)
+
+
+def test_the_region_of_a_source_has_its_faint_halo(pixel_result, monkeypatch):
+    """A clump of 40 % of the flux in a halo of which no pixel has S/N 3, both Gaussians: by their error functions."""
+    x, y = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-1.0, 1.0, 401)] * 2))
+
+    def gaussian(flux, sigma, a):
+        return flux / (2.0 * np.pi * sigma**2) * np.exp(-0.5 * ((x - a) ** 2 + y**2) / sigma**2)
+
+    halo = gaussian(0.6, 0.15, 0.1)
+    brightness = halo + gaussian(0.4, 0.02, 0.1)
+    error = np.where(halo > 1e-3 * halo.max(), halo / 2.5, halo.max())
+    points = x, y, brightness, np.full(x.size, 0.005**2), brightness / error
+    monkeypatch.setattr(chaining, "_points", lambda *_: points)
+    extent, center = chaining.source_region(pixel_result, share=0.9)
+    inside = lambda e: sum(f * (2 * scipy.stats.norm.cdf(e / s) - 1) ** 2 for f, s in ((0.6, 0.15), (0.4, 0.02)))  # noqa: E731
+    assert np.allclose(center, (0.1, 0.0), atol=0.003)
+    assert np.isclose(extent, scipy.optimize.brentq(lambda e: inside(e) - 0.9, 0.01, 1.0), rtol=0.03)
 
 
 def test_what_was_handed_on_is_remembered_to_the_last_bit(pixel_result, tmp_path):

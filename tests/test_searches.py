@@ -346,3 +346,57 @@ def test_a_dask_client_changes_nothing_but_the_time(client, two_processes):
     shared = uvl.fit(toy, "nuts", workers=client, seed=4, n_warmup=20, n_draws=40, **QUICK)
     assert shared.diagnostics["workers"] == 2
     assert np.allclose(shared.vectors, two_processes[1].vectors, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_starts", [1, 3])
+def test_a_stage_starts_where_the_earlier_one_ended(monkeypatch, n_starts):
+    """Its first climb is from the median of priors of an earlier fit, at full weight; the others are tempered."""
+    from uvlens.inference import optimize as module
+
+    class Bright(Toy):
+        def log_likelihood(self, x):
+            return super().log_likelihood(x) + 1e7
+
+    class Chained(Bright):
+        chained: ClassVar = True
+
+    asked = []
+
+    def climbs(density, starts, max_iterations=200, power=1.0, progress=None):
+        asked.append((np.array(starts), power))
+        return climb_together(density, starts, max_iterations, power, progress)
+
+    monkeypatch.setattr(module, "climb_together", climbs)
+    own = Toy.of("correlated", width=0.003)
+    plain, toy = (kind(own.center, own.precision, own.kind, own.parameters) for kind in (Bright, Chained))
+    optima, starts = module.optimize(Density(toy), np.random.default_rng(1), n_starts=n_starts, n_screen=6)
+    assert np.allclose(optima[0].z, toy.posterior()[0], atol=1e-3)
+    last, power = asked[-1]
+    assert power == 1.0 and not last[0].any() and len(starts) == n_starts and not starts[0]["z"].any()
+    assert (len(asked) == 1) == (n_starts == 1) and all(power < 1.0 for _, power in asked[:-1])
+    # without an earlier fit the start at the median is tempered as the others are
+    asked.clear()
+    module.optimize(Density(plain), np.random.default_rng(1), n_starts=1, n_screen=1)
+    assert asked[0][1] < 1.0 and not asked[0][0].any() and asked[-1][0].any()
+
+
+def test_the_strength_of_that_start_is_looked_for():
+    """The best of nine decades apart, of all sources alike; without strengths, or where none is better, as it was."""
+    from uvlens.inference.optimize import _with_best_strength
+
+    class Sources:
+        def __init__(self, best):
+            strength = {"pixels": {"regularization": {"strength": uvl.LogUniform(1e-6, 1e6)}}}
+            self.model, self.best = self, best
+            self.parameters = Parameters({"lens": uvl.Normal(0.0, 1.0), "source": [strength, strength]})
+
+        def values(self, z):
+            physical = np.array([self.parameters.from_normal(jnp.asarray(row)) for row in z])
+            return -np.sum((np.log10(physical[:, 1:]) - self.best) ** 2, axis=1)
+
+    z = np.zeros(3)
+    found, value = _with_best_strength(Sources(-2.5), z, -12.5)
+    strengths = np.log10(np.asarray(Sources(0.0).parameters.from_normal(jnp.asarray(found)))[1:])
+    assert found[0] == 0.0 and np.allclose(strengths, -2.4) and np.isclose(value, -0.02)
+    same, value = _with_best_strength(Sources(-2.5), z, 0.0)
+    assert same is z and value == 0.0
