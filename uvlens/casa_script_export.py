@@ -128,9 +128,9 @@ def telescope_of(path):
         tb = open_table(os.path.join(path, "OBSERVATION"))
     except RuntimeError:  # no such table
         return None
-    name = str(cell(tb, "TELESCOPE_NAME", 0)) if tb.nrows() else None
+    names = tb.getcol("TELESCOPE_NAME")
     tb.close()
-    return name
+    return str(names[0]) if len(names) else None
 
 
 def read_description(path, tb, rows, numbers, description, column, columns, stokes):
