@@ -87,16 +87,18 @@ class Adequacy:
         save_json(directory / "adequacy.json", self.facts())
 
     def figure(self):
-        """A row of panels for each sky: chi^2, largest residual, chi^2 by uv distance."""
+        """A row of panels for each sky: chi^2 (median, range of draws), largest residual, chi^2 by uv distance."""
         from .plot import DATA_COLOR, MODEL_COLOR, figure_of
 
         figure, axes = figure_of(3, len(self.skies), height=2.8)
         for row, sky in zip(axes, self.skies):
             n = sky["n_real"]
             grid = n + np.sqrt(2.0 * n) * np.linspace(-4.0, 4.0, 200)
-            row[0].plot(grid / n, chi2.pdf(grid, n) * n, color=MODEL_COLOR, label="noise alone")
-            row[0].hist(np.asarray(sky["chi_squared"]) / n, density=True, color=DATA_COLOR, alpha=0.6, label="data")
-            row[0].set_xlabel("$\\chi^2$ / real numbers")
+            of_noise, of_data = chi2.pdf(grid, n), np.asarray(sky["chi_squared"]) / n
+            row[0].plot(grid / n, of_noise / np.max(of_noise), color=MODEL_COLOR, label="noise alone")
+            row[0].axvspan(np.min(of_data), np.max(of_data), color=DATA_COLOR, alpha=0.3, lw=0.0)
+            row[0].axvline(np.median(of_data), color=DATA_COLOR, label="data")
+            row[0].set(xlabel="$\\chi^2$ / real numbers", ylim=(0.0, None), yticks=[])
             shared = {"density": True, "alpha": 0.6}
             row[1].hist(sky["peak_of_noise"], color=MODEL_COLOR, label="noise alone", **shared)
             row[1].hist(sky["peak"], color=DATA_COLOR, label="data", **shared)

@@ -85,7 +85,10 @@ def plot_traces(samples, names, n_chains):
 
 
 def plot_prior_posterior(samples, prior, names):
-    """Densities of posterior (M, n) and prior (P, n), each scaled to its peak, with the ratio of their widths."""
+    """Densities of posterior (M, n) and prior (P, n), each scaled to its peak, with the ratio of their widths.
+
+    Positive priors over more than a factor of 20 are drawn, and their widths compared, in the logarithm.
+    """
     n = len(names)
     columns = min(n, 4)
     figure, axes = figure_of(columns, -(-n // columns), 2.3, 1.9)
@@ -93,6 +96,8 @@ def plot_prior_posterior(samples, prior, names):
         axis.set_axis_off()
     for axis, name, own, before in zip(axes.flat, names, samples.T, prior.T):
         low, high = np.quantile(before, [0.005, 0.995])
+        if low > 0.0 and high > 20.0 * low and own.min() > 0.0:
+            name, own, before, low, high = f"log$_{{10}}$ {name}", *map(np.log10, (own, before, low, high))
         low, high = min(low, own.min()), max(high, own.max())
         for values, color, alpha in ((before, "0.7", 0.8), (own, DATA_COLOR, 0.85)):
             first, last = np.quantile(values, [0.001, 0.999])

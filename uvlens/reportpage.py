@@ -16,7 +16,7 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;b
 padding-bottom:.2rem}h3{font-size:1rem}table{border-collapse:collapse;font-size:.88rem;margin:.6rem 0}
 td,th{padding:.22rem .7rem;text-align:right;border-bottom:1px solid #e6ebf0;white-space:nowrap}
 td:first-child,th:first-child{text-align:left;font-family:ui-monospace,monospace}
-.units td:last-child,.units th:last-child{text-align:left;color:#5b6b7a}
+.units td:last-child,.units th:last-child{text-align:left;color:#5b6b7a;white-space:normal}
 .wide{overflow-x:auto}.wraps td{white-space:normal;overflow-wrap:anywhere;text-align:left}
 .wraps td:first-child{white-space:nowrap}
 img{max-width:100%;height:auto}figure{margin:1rem 0}
@@ -147,14 +147,15 @@ def stages_section(stages):
     """The stages of a pipeline with links to their reports, nothing for a single fit."""
     if not stages:
         return []
-    head = "<tr><th>stage</th><th>method</th><th>free</th><th>ln Z</th><th>ln E at the best fit</th>"
-    head += "<th>likelihoods</th><th>gradients</th><th>seconds</th></tr>"
+    has_ln_z = any(one["log_evidence"] is not None for one in stages)
+    names = ["stage", "method", "free", *["ln Z"] * has_ln_z, "ln E at the best fit"]
+    head = "".join(f"<th>{name}</th>" for name in (*names, "likelihoods", "gradients", "seconds"))
     rows = []
     for one in stages:
         name = html.escape(one["name"])
         link = name if one["folder"] == "." else f'<a href="{html.escape(one["folder"])}/report.html">{name}</a>'
         ln_z = "" if one["log_evidence"] is None else f"{one['log_evidence']:,.2f}"
-        cells = [one["method"], f"{one['n_free']}", ln_z, f"{one['max_log_evidence']:,.2f}"]
+        cells = [one["method"], f"{one['n_free']}", *[ln_z] * has_ln_z, f"{one['max_log_evidence']:,.2f}"]
         cells += [f"{one['n_evaluations']:,}", f"{one['n_gradients']:,}", f"{one['wall_seconds']:.0f}"]
         rows.append(f"<tr><td>{link}</td>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
-    return [f"<h2>Stages</h2><table>{head}{''.join(rows)}</table>"]
+    return [f"<h2>Stages</h2><table><tr>{head}</tr>{''.join(rows)}</table>"]
