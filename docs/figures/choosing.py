@@ -1,6 +1,6 @@
 """Draws the pictures of docs/choosing.md: pixels, masks and sources of one simulated lens, its mass known.
 
-python docs/figures/choosing.py [pixels] [mask] [source]
+python docs/figures/choosing.py [pixels] [mask] [source] [search]
 """
 
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.optimize
+import scipy.stats
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -24,6 +25,8 @@ def lens(theta_e=1.0):
 CLUMPS = [(0.05, 0.05, 0.10, 1.0), (0.16, 0.13, 0.04, 1.4), (-0.06, 0.16, 0.04, 1.2)]
 """x, y, sigma [arcsec], peak brightness."""
 STRENGTH = 0.03
+SEARCH_NOISE = 3e-2
+"""Of a visibility in draw_search [Jy]: larger than in the others."""
 GRID = uvl.PixelGrid((150, 150), 0.025)
 
 
@@ -32,10 +35,10 @@ def brightness(x, y):
     return 0.04 * sum(peak * np.exp(-0.5 * ((x - a) ** 2 + (y - b) ** 2) / s**2) for a, b, s, peak in CLUMPS)
 
 
-def observed():
-    """ALMA configuration 4."""
+def observed(sigma=4e-3):
+    """ALMA configuration 4; noise of a visibility [Jy]."""
     image = lensed_image(lens().ray_trace, brightness, uvl.PixelGrid((300, 300), 0.0125))
-    settings = {"declination": -30.0, "hour_angle": (-0.3, 0.3), "integration": 240.0, "sigma": 4e-3, "seed": 1}
+    settings = {"declination": -30.0, "hour_angle": (-0.3, 0.3), "integration": 240.0, "sigma": sigma, "seed": 1}
     return uvl.observe((image, 0.0125), "alma.cycle10.4", **settings)
 
 
@@ -195,7 +198,47 @@ def draw_source(data):
     return figure
 
 
-FIGURES = {"pixels": draw_pixels, "mask": draw_mask, "source": draw_source}
+def draw_search(_):
+    """68 and 95 % regions of four searches on data of little S/N, and what they cost."""
+    mask = uvl.Mask.annulus(0.45, 1.65, 0.09)
+    mass = [
+        uvl.SIE(
+            theta_E=uvl.Uniform(0.7, 1.3),
+            e1=uvl.Normal(0.0, 0.2),
+            e2=uvl.Normal(0.0, 0.2),
+            center_x=uvl.Normal(0.0, 0.05),
+            center_y=uvl.Normal(0.0, 0.05),
+        ),
+        uvl.Shear(uvl.Normal(0.0, 0.1), uvl.Normal(0.0, 0.1)),
+    ]
+    pixels = uvl.PixelSource(
+        uvl.RectangularMesh(14, 14, extent=0.4, center=(0.05, 0.08)), uvl.Gradient(uvl.LogUniform(1e-4, 1e2))
+    )
+    model = uvl.Model(
+        uvl.normal_operator(observed(SEARCH_NOISE), mask, "direct"), mass, pixels, rays=2, positions="auto"
+    )
+    pair = [model.parameters.paths.index(f"lens.mass.{name}") for name in ("0.e1", "1.gamma1")]
+    figure, (panels,) = new_figure(8.6, 2.8, 1, 4, sharex=True, sharey=True)
+    grid = np.array(np.meshgrid(np.linspace(-0.1, 0.24, 120), np.linspace(-0.08, 0.1, 120)))
+    for axes, method in zip(panels, ("optimize", "svi", "auto", "nautilus")):
+        result = uvl.fit(model, method, seed=1)
+        drawn = result.resample(4000, seed=1).vectors[:, pair].T
+        print(method, result.n_evaluations, result.n_gradients, f"{result.wall_seconds:.0f} s")
+        for path, values in zip(model.parameters.paths, result.vectors.T):
+            print(f"    {path} {values.mean():.4f} +- {values.std():.4f}")
+        density = scipy.stats.gaussian_kde(drawn)
+        levels = np.quantile(density(drawn), [0.05, 0.32])
+        axes.contourf(
+            *grid, density(grid.reshape(2, -1)).reshape(120, 120), [*levels, np.inf], colors=["#9ab3cf", "#1f4e79"]
+        )
+        axes.plot(0.1, 0.03, "x", color="#c8553d")
+        axes.set_title(f"{method}: {result.n_evaluations:,} likelihoods\n{result.n_gradients:,} gradients", fontsize=9)
+        axes.set_xlabel("$e_1$")
+    panels[0].set_ylabel("$\\gamma_1$")
+    return figure
+
+
+FIGURES = {"pixels": draw_pixels, "mask": draw_mask, "source": draw_source, "search": draw_search}
 
 
 def main(names):
