@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections import deque
 from pathlib import Path
 
 from .errors import InputError, UVLensWarning
@@ -163,32 +164,44 @@ def fit_one(job, workers=None, owns_process=False, command=None):
 
 def _run(client, todo, n_at_once, work, *arguments):
     """(Job, outcome) as they end. Only `n_at_once` are handed out at a time: a worker that dies is blamed by dask on
-    all tasks it was given, and a task with too much blame is given up.
+    all tasks it was given, and a task with too much blame is given up. It may have been another task, or all of them
+    together that needed too much memory: what was given up is tried once more, alone, when all others have ended.
     """
     from dask.distributed import as_completed
 
-    waiting, running = iter(todo), {}
+    waiting, given_up, tried_alone, running, begun = deque(todo), deque(), set(), {}, {}
     ended = as_completed()
 
     def begin():
-        for job in waiting:
-            future = client.submit(work, job, *arguments, pure=False, key=f"uvlens-fit-{job.name}-{time.time_ns()}")
-            running[future] = job, time.perf_counter()
-            ended.add(future)
+        if waiting:
+            job = waiting.popleft()
+        elif given_up and not running:
+            job = given_up.popleft()
+            tried_alone.add(job)
+        else:
             return
+        future = client.submit(work, job, *arguments, pure=False, key=f"uvlens-fit-{job.name}-{time.time_ns()}")
+        running[future] = job
+        begun.setdefault(job, time.perf_counter())
+        ended.add(future)
 
     try:
         for _ in range(n_at_once):
             begin()
         for future in ended:
-            job, started = running.pop(future)
+            job = running.pop(future)
             error = future.exception()
+            was_killed = type(error).__name__ == "KilledWorker"
+            if was_killed and job not in tried_alone:
+                given_up.append(job)
+                begin()
+                continue
             if error is None:
                 outcome = future.result()
             else:
-                what = "its workers died" if type(error).__name__ == "KilledWorker" else type(error).__name__
+                what = "its workers died" if was_killed else type(error).__name__
                 text = " ".join(f"{what}: {error}".split())[:300]
-                outcome = {"status": "failed", "error": text, "seconds": time.perf_counter() - started}
+                outcome = {"status": "failed", "error": text, "seconds": time.perf_counter() - begun[job]}
             begin()
             yield job, outcome
     finally:
