@@ -91,6 +91,7 @@ def test_comparisons(result, tmp_path):
         uvl.compare(result)
 
 
+@pytest.mark.whole
 def test_the_folder_and_the_commands(result, tmp_path):
     result.save(tmp_path / "a")
     rows = uvl.compare(tmp_path / "a", tmp_path / "a")

@@ -218,6 +218,7 @@ def test_a_file_of_another_layout_is_refused(folder, tmp_path):
         uvl.load_normal_operator(tmp_path / "old.uvlens")
 
 
+@pytest.mark.whole
 def test_everything_but_pictures_runs_without_the_transform_packages(folder, tmp_path):
     """As on a machine where only the numerics are installed; the report is written later, elsewhere."""
     out = tmp_path / "fit"

@@ -26,6 +26,8 @@ from uvlens.results import Result
 from uvlens.simulate.simfile import parse_simulation
 
 PYTHON, YAML, SHELL = (pages.blocks(language) for language in ("python", "yaml", "sh"))
+LONG = ("working_with_results.md", "pipelines.md")
+"""Pages whose code takes half a minute: run by `.ci/run`, not by `make test`."""
 
 
 def test_all_blocks_are_looked_at():
@@ -133,7 +135,7 @@ def _stand_in(model, method="auto", *, seed=1, near=None, directory=None, **_):
     )
 
 
-@pytest.mark.parametrize("name", PYTHON)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.whole] * (one in LONG)) for one in PYTHON])
 def test_python_runs(name, observed, request, tmp_path, monkeypatch):
     """The blocks of a page one after the other, in one namespace; a stand-in takes the place of searches."""
     todo = [block for block in PYTHON[name] if block.why is None]

@@ -36,14 +36,14 @@ SIMULATED = (
 REAL = ("spt0346_parametric", "spt0346_pixelised")
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("name", SIMULATED)
 def test_examples(name):
     """Up to two minutes on two cores each; `.ci/run` runs them."""
     run_example(name)
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_pipeline_finds_the_lens(tmp_path):
     """Its first stage, one profile for five clumps, is 50 errors off; pixels and adaptive pixels are not."""
     for name in ("pipeline", "pipeline_simulation"):

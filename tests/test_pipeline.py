@@ -302,6 +302,7 @@ def test_a_model_file_with_stages(folder, monkeypatch):
     assert refused.exit_code == 2 and "2_pixels holds another stage: lens.mass.0.theta_E: " in refused.stderr
 
 
+@pytest.mark.whole
 def test_stages_end_as_other_fits_do(folder, monkeypatch):
     """Apertures measured, adequacy checked, what constraints exclude said; other workers are no other stage."""
 

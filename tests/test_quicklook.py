@@ -22,7 +22,7 @@ def small_model(e1=0.1):
 
 
 @pytest.mark.parametrize(
-    "method", ["optimize", *(pytest.param(m, marks=pytest.mark.slow) for m in ("nuts", "nautilus"))]
+    "method", ["optimize", *(pytest.param(m, marks=pytest.mark.whole) for m in ("nuts", "nautilus"))]
 )
 def test_the_page_shows_the_best_so_far(tmp_path, monkeypatch, method):
     drawn = []

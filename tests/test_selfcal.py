@@ -326,7 +326,9 @@ def refused_of(data, folder):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "thorough", [pytest.param(False, marks=pytest.mark.whole), pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_model_file_with_nuisances(tmp_path, monkeypatch, thorough):
     from click.testing import CliRunner
 
