@@ -253,3 +253,28 @@ def test_it_prints_on_a4(folder, tmp_path):
     boxes = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox \[([^]]*)\]", content)}
     # A4 is 595.3 x 841.9 points
     assert boxes and all(abs(box[2] - 595.3) < 1.5 and abs(box[3] - 841.9) < 1.5 for box in boxes)
+
+
+def test_priors_of_scales_are_drawn_in_their_logarithm():
+    """Widths too are compared there: 0.1 of a decade in three decades, and 0.5 in 0.3 to 4, which stays as it is."""
+    from uvlens.plot_posterior import plot_prior_posterior
+
+    uniform = np.random.default_rng(1).random((2, 20000, 2))
+    prior = np.stack([10.0 ** (3.0 * uniform[0, :, 0]), 0.3 + 3.7 * uniform[0, :, 1]], axis=1)
+    samples = np.stack([10.0 ** (1.0 + 0.1 * uniform[1, :, 0]), 1.0 + 0.5 * uniform[1, :, 1]], axis=1)
+    scale, index = plot_prior_posterior(samples, prior, ["flux", "n"]).axes[:2]
+    assert scale.get_xlabel() == "log$_{10}$ flux" and index.get_xlabel() == "n"
+    widths = [float(axis.get_title().split()[1]) for axis in (scale, index)]
+    assert widths == pytest.approx([0.1 / 3.0, 0.5 / 3.7], rel=0.05)
+    assert -0.1 < scale.get_xlim()[0] < 0.05 and 2.95 < scale.get_xlim()[1] < 3.1
+
+
+def test_stages_have_a_column_of_ln_z_where_one_has_it():
+    from uvlens.reportpage import stages_section
+
+    stage = {"name": "one", "folder": ".", "method": "optimize", "n_free": 3, "log_evidence": None}
+    stage |= {"max_log_evidence": 12.5, "n_evaluations": 10, "n_gradients": 9, "wall_seconds": 2.0}
+    (without,) = stages_section([stage])
+    (with_it,) = stages_section([stage, stage | {"log_evidence": 1234.567}])
+    assert "ln Z" not in without and without.count("<th>") == without.count("<td>") == 7
+    assert "<td>1,234.57</td>" in with_it and with_it.count("<td>") == 2 * with_it.count("<th>") == 16
