@@ -809,6 +809,19 @@ def test_casa_script_against_loops(tmp_path, monkeypatch, stokes, spectrum):
             script.main(words)
 
 
+@pytest.mark.parametrize("rows, expected", [(["ALMA", "ACA"], "ALMA"), ([], None), (None, None)])
+def test_casa_script_names_the_telescope(monkeypatch, rows, expected):
+    """None where OBSERVATION has no row, or is not there."""
+
+    def open_table(path):
+        assert os.path.basename(path) == "OBSERVATION"
+        if rows is None:
+            raise RuntimeError("no such table")
+        return {"TELESCOPE_NAME": rows}, lambda *_: None, lambda *_: rows
+
+    assert exporter(monkeypatch, open_table).telescope_of("x.ms") == expected
+
+
 def test_casa_script_is_printed_and_saved(tmp_path):
     text = run("casa-script").stdout
     assert text == casa_script.script_text() and "def export(" in text

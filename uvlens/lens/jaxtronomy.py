@@ -57,7 +57,7 @@ def _profile(name):
         raise InputError("JAXtronomyMass needs JAXtronomy: pip install jaxtronomy") from None
     try:
         return lens_class(name)
-    except (ValueError, KeyError, NotImplementedError) as error:
+    except ValueError as error:  # not one of theirs, or one of lenstronomy that they do not have
         raise InputError(f"JAXtronomyMass: JAXtronomy has no lens profile {name!r}: {error}") from None
 
 
