@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from conftest import assert_same_numbers, is_alive, lensed_visibilities, n_drawn
 
 import uvlens as uvl
-from uvlens import jobs
+from uvlens import jobcluster, jobs
 from uvlens.cli import main
 
 pytest.importorskip("dask.distributed")
@@ -99,8 +99,8 @@ def crowded(job, n_deaths):
 @pytest.mark.parametrize("n_deaths, status", [(1, "finished"), (9, "failed")])
 def test_a_fit_that_was_given_up_is_tried_alone(tmp_path, n_deaths, status):
     todo = jobs.find_jobs(names_of(tmp_path / "models", ["large"]), tmp_path / "out")
-    with jobs._cluster(None, 1) as client:
-        ((job, outcome),) = jobs._run(client, todo, 1, crowded, n_deaths)
+    with jobcluster.worker_processes(None, 1) as client:
+        ((job, outcome),) = jobcluster.run_jobs(client, todo, 1, crowded, n_deaths)
     assert outcome["status"] == status
     assert len(list(job.folder.glob("pid.*"))) == min(4 + n_deaths + 1, 8)
 
@@ -111,8 +111,8 @@ def test_a_killed_worker_loses_nothing_and_a_failure_is_one_line(tmp_path):
     assert [job.name for job in todo] == ["a", "b", "bad", "deadly"]
     killer = threading.Thread(target=kill_first_worker, args=(todo[0], 0.4))
     killer.start()
-    with jobs._cluster(None, 2) as client:
-        ended = {job.name: outcome for job, outcome in jobs._run(client, todo, 2, patient)}
+    with jobcluster.worker_processes(None, 2) as client:
+        ended = {job.name: outcome for job, outcome in jobcluster.run_jobs(client, todo, 2, patient)}
     killer.join()
     assert {name: one["status"] for name, one in ended.items()} == {
         "a": "finished",
